@@ -1,0 +1,89 @@
+package routing
+
+import "time"
+
+// open is a request that has no outcome yet. What is above the line does not
+// change; what is below it belongs to session.mu.
+type open struct {
+	Request
+	session   *Session
+	n         uint64
+	own       Sink // where the outcome goes, if not to the session's sink
+	submitted time.Time
+
+	accepted time.Time // zero until Kafka acknowledged it
+	at       RecordAt  // where it stands in the request topic
+	parts    int       // replies delivered so far
+	deadline timer
+}
+
+// expire is called by the wheel when the deadline has passed.
+func (o *open) expire(time.Time) {
+	s := o.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[o.n] != o {
+		return // the outcome was faster
+	}
+	s.router.log.Info("request timed out", "request", string(o.ID), "service", o.Service.Name, "accepted", !o.accepted.IsZero())
+	s.failLocked(o, &Error{Word: Timeout, Message: "the service did not answer in time", Outcome: Unknown, Retry: false})
+}
+
+// produced takes the producer's word on a request of this router's.
+func (r *Router) produced(q *Request, at RecordAt, err error) {
+	if q.open == nil {
+		if err != nil {
+			r.log.Warn("notification lost", "service", q.Service.Name, "err", err)
+			r.observer.Count(Refusals, string(asError(err).Word))
+		}
+		return
+	}
+	o, s := q.open, q.open.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[o.n] != o {
+		return // its outcome, a timeout or even the reply, was faster
+	}
+	if err != nil {
+		e := asError(err)
+		r.log.Warn("request not accepted", "request", string(o.ID), "service", o.Service.Name, "err", e)
+		r.observer.Count(Refusals, string(e.Word))
+		s.failLocked(o, e)
+		return
+	}
+	o.at, o.accepted = at, time.Now()
+	r.observer.Stage(StageProduce, o.accepted.Sub(o.submitted))
+	if to := s.sinkLocked(o); to != nil {
+		to.Accepted(o.Call.ClientID, o.ID)
+	}
+}
+
+// asError finds the *Error in what a producer answered.
+func asError(err error) *Error {
+	if e, ok := err.(*Error); ok {
+		return e
+	}
+	return &Error{Word: Unavailable, Message: "the request could not be written to Kafka", Outcome: Unknown, Retry: true, Cause: err}
+}
+
+// trace tells what is known of the request's way, as its owner knows it.
+func (o *open) trace(r *Reply, path Path) *Trace {
+	if !o.Call.WantTrace {
+		return nil
+	}
+	t := &Trace{
+		Node: o.session.router.node, Service: o.Service.Name, Path: path,
+		Request: RecordAt{Topic: o.Service.Topic, Partition: NoPartition},
+		Reply:   RecordAt{Partition: NoPartition},
+
+		Submitted: o.submitted, Accepted: o.accepted, Pushed: time.Now(),
+	}
+	if !o.accepted.IsZero() {
+		t.Request = o.at
+	}
+	if r != nil {
+		t.Reply, t.ConsumedBy = r.From, r.ConsumedBy
+		t.Replied, t.Consumed, t.Relayed = r.Stamp, r.Consumed, r.Relayed
+	}
+	return t
+}

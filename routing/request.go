@@ -1,0 +1,142 @@
+package routing
+
+import "time"
+
+// NodeID names one gateway process. It is unique in the cluster and stays the
+// same across restarts.
+type NodeID string
+
+// SessionID is 22 characters of base64url: 128 random bits.
+type SessionID string
+
+// RequestID is "<session>.<n><salt>": plain ASCII, so that any framework that
+// decodes or JSON-parses header values returns it unchanged. See affinity.go.
+type RequestID string
+
+// Door tells through which protocol a call came.
+type Door string
+
+const (
+	DoorWS   Door = "ws"
+	DoorHTTP Door = "http"
+)
+
+// Header is one header of a Kafka record.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Service is a name that clients use, and what stands behind it. It is not
+// changed once the router has it.
+type Service struct {
+	Name        string
+	Topic       string        // request topic
+	Timeout     time.Duration // unless the call asks for another
+	MaxTimeout  time.Duration // the longest that a call may ask for
+	Dialect     string        // the header names that the service expects
+	Partitioner Partitioner   // how its producer picks the reply's partition
+}
+
+// Call is what a door asks on behalf of a client. The router keeps it, and
+// everything it points to, until the outcome: the door must not change it after
+// Submit.
+type Call struct {
+	Door     Door
+	ClientID string // the client's own id, as JSON text; "" where the door has none
+	Digest   uint64 // of the client's message: tells "sent again" from "id used twice"
+	Service  string
+
+	Key         []byte // record key; nil for the session's id
+	Body        []byte // passed on byte for byte
+	ContentType string
+	Headers     []Header      // the client's record headers, already checked by the door
+	Timeout     time.Duration // 0 for the service's; the door has checked it against MaxTimeout
+
+	// Method, Path and Query are set by the HTTP door only.
+	Method, Path, Query string
+
+	Notify      bool // nothing comes back: produce without reply headers
+	WantTrace   bool // Delivery.Trace is filled in
+	WantHeaders bool // the client wants to see the reply's record headers
+}
+
+// RecordAt is a place in Kafka.
+type RecordAt struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+}
+
+// NoPartition stands for "no home partition": relay covers such requests.
+const NoPartition int32 = -1
+
+// Request is one call on its way to its service. The producer reads it and
+// then calls Produced, once.
+type Request struct {
+	ID             RequestID // "" for a notification
+	Session        SessionID
+	Subject        string
+	Service        *Service
+	Call           *Call
+	Deadline       time.Time
+	ReplyPartition int32 // a home partition of this node, or NoPartition
+
+	open *open   // nil for a notification
+	from *Router // who wants to know how the produce ended
+}
+
+// Produced tells the router how the produce ended: at is where the record
+// stands when err is nil; otherwise err is an *Error where the producer knows
+// the word and the certainty, and counts as unavailable and unknown where it
+// does not. It is called exactly once, from any goroutine, and does not block.
+func (r *Request) Produced(at RecordAt, err error) {
+	if r.from != nil {
+		r.from.produced(r, at, err)
+	}
+}
+
+// Reply is one record that answers a request.
+type Reply struct {
+	ID          RequestID
+	Final       bool
+	Status      int           // an HTTP status that the service chose, or 0
+	Err         *ServiceError // the reply says error
+	ContentType string
+	Headers     []Header // the record's other headers
+	Body        []byte
+
+	From       RecordAt  // in the reply topic
+	Stamp      time.Time // the record's timestamp: the service's clock, milliseconds
+	Consumed   time.Time // when a gateway node polled it
+	ConsumedBy NodeID
+	Relayed    time.Time // when the owner took it from its inbox; zero at home
+
+	Receipt Receipt // nil where nobody keeps count
+	Token   Token
+}
+
+// ServiceError is a service's own word for what went wrong.
+type ServiceError struct {
+	Code    string
+	Message string
+}
+
+// Receipt is implemented by what a reply came from: a partition's commit
+// tracker, an inbox. Done says, once a token, that the reply need not be kept
+// there any longer. It does not block and may be called from any goroutine.
+type Receipt interface {
+	Done(Token)
+}
+
+// Token is a receipt's own name for a reply; its two numbers mean nothing to
+// anyone else.
+type Token struct{ A, B int64 }
+
+// done settles the reply with the place it came from.
+func (r *Reply) done() {
+	if r.Receipt != nil {
+		r.Receipt.Done(r.Token)
+		r.Receipt = nil
+	}
+}

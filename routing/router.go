@@ -1,0 +1,202 @@
+package routing
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Producer writes requests to Kafka.
+type Producer interface {
+	// Produce takes a request and calls its Produced method once, later or at
+	// once. It does not block: what does not fit its buffer is refused with
+	// Overloaded.
+	Produce(q *Request)
+}
+
+// Limits bound what a node holds. The zero value of each stands for its
+// default.
+type Limits struct {
+	OpenRequests int           // a session: 256
+	InFlight     int           // requests a node: 100,000
+	Sessions     int           // a node: 1,000,000
+	Reply        int           // bytes of a reply's body: 1 MiB
+	Strangers    int           // replies for other nodes that wait for the table: 65,536
+	Patience     time.Duration // an unacknowledged delivery may hold up commits: 5 s
+}
+
+// Options are what a Router is made of.
+type Options struct {
+	Node     NodeID
+	Services []*Service
+	Producer Producer
+	Table    Table
+	Observer Observer     // nil for none
+	Log      *slog.Logger // nil for none
+	Limits   Limits
+}
+
+// Router is one node's routing: its sessions, and the way in and out of them.
+// All its methods may be called from any goroutine.
+type Router struct {
+	node     NodeID
+	services map[string]*Service
+	producer Producer
+	table    Table
+	observer Observer
+	log      *slog.Logger
+	limits   Limits
+
+	minter    minter
+	wheel     *wheel
+	sessions  sync.Map // SessionID -> *Session
+	attached  atomic.Int64
+	inFlight  atomic.Int64
+	strangers chan *Reply
+}
+
+// New makes a router. It serves as soon as Run does.
+func New(o Options) *Router {
+	r := &Router{
+		node: o.Node, services: make(map[string]*Service), producer: o.Producer, table: o.Table,
+		observer: o.Observer, log: o.Log, limits: o.Limits.withDefaults(), wheel: newWheel(),
+	}
+	for _, s := range o.Services {
+		r.services[s.Name] = s
+	}
+	if r.observer == nil {
+		r.observer = nobody{}
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	r.strangers = make(chan *Reply, r.limits.Strangers)
+	return r
+}
+
+func (l Limits) withDefaults() Limits {
+	for _, d := range []struct {
+		at   *int
+		than int
+	}{{&l.OpenRequests, 256}, {&l.InFlight, 100_000}, {&l.Sessions, 1_000_000}, {&l.Reply, 1 << 20}, {&l.Strangers, 1 << 16}} {
+		if *d.at <= 0 {
+			*d.at = d.than
+		}
+	}
+	if l.Patience <= 0 {
+		l.Patience = 5 * time.Second
+	}
+	return l
+}
+
+// Run serves deadlines and relays until ctx ends, and returns when everything
+// that it started has ended.
+func (r *Router) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { r.wheel.run(ctx) })
+	r.relay(ctx)
+}
+
+// Node is the name of the node that this router serves.
+func (r *Router) Node() NodeID { return r.node }
+
+// Service answers the service with this name, or nil.
+func (r *Router) Service(name string) *Service { return r.services[name] }
+
+// SetHomes tells which partitions of the reply topic this node consumes now.
+func (r *Router) SetHomes(h *Homes) { r.minter.homes.Store(h) }
+
+// Homes answers what SetHomes was told last; nil before.
+func (r *Router) Homes() *Homes { return r.minter.homes.Load() }
+
+// OpenSession describes a session that a door wants.
+type OpenSession struct {
+	Subject string
+	Sink    Sink // nil for a session whose calls all have sinks of their own
+	Acks    bool // the client acknowledges, and may resume
+}
+
+// Open makes a session. Where it may be resumed, Open blocks, for a bounded
+// time, until the table knows it; a table that is away costs the session its
+// ability to be resumed, not its service. The error is Overloaded.
+func (r *Router) Open(ctx context.Context, o OpenSession) (*Session, *Error) {
+	if n := r.attached.Add(1); n > int64(r.limits.Sessions) {
+		r.attached.Add(-1)
+		r.observer.Count(Refusals, string(Overloaded))
+		return nil, refuse(Overloaded, true, "this node has as many sessions as it may")
+	}
+	s := &Session{id: newSessionID(), subject: o.Subject, acks: o.Acks, sink: o.Sink, router: r}
+	row := SessionRow{ID: s.id, Subject: o.Subject, Epoch: 1}
+	if o.Acks {
+		s.secret = randomText()
+		hash := sha256.Sum256([]byte(s.secret))
+		row.Secret = hash[:]
+		if err := r.table.Open(ctx, row); err != nil {
+			r.log.Warn("session cannot be resumed", "session", string(s.id), "err", err)
+		}
+	} else {
+		r.table.Announce(row)
+	}
+	r.sessions.Store(s.id, s)
+	return s, nil
+}
+
+// closed forgets a session. It is called with the session's lock held.
+func (r *Router) closed(s *Session) {
+	r.sessions.Delete(s.id)
+	r.attached.Add(-1)
+	r.table.End(s.id)
+}
+
+// admit counts a request in, unless the node has as many as it may.
+func (r *Router) admit() bool {
+	if r.inFlight.Add(1) > int64(r.limits.InFlight) {
+		r.inFlight.Add(-1)
+		return false
+	}
+	return true
+}
+
+// OpenRequests is how many requests of this node have no outcome yet.
+func (r *Router) OpenRequests() int { return int(r.inFlight.Load()) }
+
+// Sessions is how many sessions this node holds.
+func (r *Router) Sessions() int { return int(r.attached.Load()) }
+
+// refused counts a call that was not accepted as an open request.
+func (r *Router) refused(call *Call, e *Error) {
+	service := call.Service
+	if r.services[service] == nil {
+		service = "unknown" // a client must not be able to grow a metric's labels
+	}
+	r.observer.Count(Refusals, string(e.Word))
+	r.observer.Finished(service, call.Door, e.Word, 0)
+}
+
+// dropped counts a reply that was not delivered.
+func (r *Router) dropped(why Drop) {
+	r.observer.Count(Replies, string(PathDropped))
+	r.observer.Count(Drops, string(why))
+}
+
+// drop ends a reply's way, under a name.
+func (r *Router) drop(reply *Reply, why Drop) {
+	r.dropped(why)
+	r.log.Info("reply dropped", "reason", string(why), "request", string(reply.ID),
+		"partition", reply.From.Partition, "offset", reply.From.Offset)
+	reply.done()
+}
+
+// stages reports the legs that end with a reply's arrival at its owner.
+func (r *Router) stages(o *open, reply *Reply) {
+	if !o.accepted.IsZero() && reply.Consumed.After(o.accepted) {
+		r.observer.Stage(StageService, reply.Consumed.Sub(o.accepted))
+	}
+	if !reply.Relayed.IsZero() {
+		r.observer.Stage(StageRelay, reply.Relayed.Sub(reply.Consumed))
+	}
+}

@@ -1,0 +1,63 @@
+package routing
+
+import "time"
+
+// Stage is one leg of a request's way.
+type Stage string
+
+const (
+	StageProduce Stage = "produce" // submit to Kafka's acknowledgement
+	StageService Stage = "service" // Kafka's acknowledgement to the reply's consumption
+	StageRelay   Stage = "relay"   // consumption to the owner's inbox being read
+	StagePush    Stage = "push"    // the owner has the reply to its being written
+	StageAck     Stage = "ack"     // written to acknowledged
+)
+
+// Counter names what Observer.Count counts.
+type Counter string
+
+const (
+	Replies  Counter = "replies" // label: a Path
+	Drops    Counter = "drops"   // label: a Drop
+	Refusals Counter = "refused" // label: an error word, or a door's close word
+)
+
+// Path is how a reply travelled.
+type Path string
+
+const (
+	PathHome    Path = "home"
+	PathRelay   Path = "relay"
+	PathHeld    Path = "held"
+	PathDropped Path = "dropped"
+)
+
+// Drop is why a reply was not delivered. Every drop has one.
+type Drop string
+
+const (
+	DropLate           Drop = "late"            // the request had ended by timeout or cancel
+	DropDuplicate      Drop = "duplicate"       // the request had been answered
+	DropUnknownRequest Drop = "unknown_request" // nobody made such a request
+	DropNoCorrelation  Drop = "no_correlation"  // the record names no request
+	DropTooLarge       Drop = "too_large"       // the client got an error instead
+	DropSessionGone    Drop = "session_gone"    // its client left before it was written
+)
+
+// Observer is told what happens, on the hot path: its methods are called from
+// any goroutine, sometimes under a lock, and must not block.
+type Observer interface {
+	// Finished reports a request's one outcome: OK or an error's word.
+	Finished(service string, door Door, outcome Word, took time.Duration)
+	// Stage reports how long one leg took.
+	Stage(stage Stage, took time.Duration)
+	// Count adds one to a counter's label.
+	Count(counter Counter, label string)
+}
+
+// nobody is the Observer of a router that was given none.
+type nobody struct{}
+
+func (nobody) Finished(string, Door, Word, time.Duration) {}
+func (nobody) Stage(Stage, time.Duration)                 {}
+func (nobody) Count(Counter, string)                      {}
