@@ -87,8 +87,8 @@ func (s *Session) pushLocked(o *open, d Delivery, path Path) {
 func (s *Session) awaitAckLocked(d Delivery) {
 	now := time.Now()
 	s.unacked = append(s.unacked, unacked{seq: d.Seq, since: now, at: now, receipt: d.receipt, token: d.token})
-	if len(s.unacked) == 1 {
-		s.patience.target = s
+	if !s.patient {
+		s.patience.target, s.patient = s, true
 		s.router.wheel.arm(&s.patience, now.Add(s.router.limits.Patience))
 	}
 }
@@ -146,6 +146,7 @@ func (s *Session) trimLocked(seq uint64) {
 	}
 	s.unacked = slices.Delete(s.unacked, 0, n)
 	if len(s.unacked) == 0 {
+		s.patient = false
 		s.router.wheel.disarm(&s.patience)
 	}
 }
@@ -165,6 +166,7 @@ func (s *Session) expire(now time.Time) {
 		}
 		u.settle()
 	}
+	s.patient = false
 }
 
 // settle tells the receipt, and whether there was one.

@@ -76,7 +76,8 @@ type Session struct {
 	lateAt   int
 	seq      uint64    // of the newest delivery
 	unacked  []unacked // deliveries that wait for their acknowledgement: seq rises by one
-	patience timer     // armed while unacked holds receipts
+	patience timer     // fires when the oldest receipt in unacked has waited too long
+	patient  bool      // patience is armed
 }
 
 // lateMemory is how many requests that timed out or were cancelled a session
