@@ -74,13 +74,23 @@ func (h hasher) add(blocks []byte) hasher {
 			h.sum = h.sum*murmurM ^ k
 		}
 	case CRC32:
-		h.sum = crc32.Update(h.sum, crc32.IEEETable, blocks)
+		h.sum = crcUpdate(h.sum, blocks)
 	case FNV1a:
 		for _, b := range blocks {
 			h.sum = (h.sum ^ uint32(b)) * fnvPrime
 		}
 	}
 	return h
+}
+
+// crcUpdate is crc32.Update for a handful of bytes: the library's would make
+// them escape to the heap.
+func crcUpdate(sum uint32, bytes []byte) uint32 {
+	sum = ^sum
+	for _, b := range bytes {
+		sum = crc32.IEEETable[byte(sum)^b] ^ sum>>8
+	}
+	return ^sum
 }
 
 // end takes in the last bytes, of any length, and answers the partition.
@@ -100,7 +110,7 @@ func (h hasher) end(tail []byte, partitions int32) int32 {
 		h.sum ^= h.sum >> 15
 		return int32(h.sum&0x7fffffff) % partitions
 	case CRC32:
-		return int32(crc32.Update(h.sum, crc32.IEEETable, tail) % uint32(partitions))
+		return int32(crcUpdate(h.sum, tail) % uint32(partitions))
 	}
 	for _, b := range tail {
 		h.sum = (h.sum ^ uint32(b)) * fnvPrime

@@ -1,0 +1,111 @@
+package routing
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func strangers(b *bench, offsets ...int64) []*Reply {
+	session := newSessionID()
+	var replies []*Reply
+	for _, offset := range offsets {
+		replies = append(replies, b.reply(RequestID(session)+".1", offset))
+	}
+	return replies
+}
+
+// judgements answers one verdict after the other, the last one for ever.
+func judgements(verdicts ...Verdict) func([]*Reply) []Verdict {
+	return func(replies []*Reply) []Verdict {
+		v := verdicts[0]
+		if len(verdicts) > 1 {
+			verdicts = verdicts[1:]
+		}
+		all := make([]Verdict, len(replies))
+		for i := range all {
+			all[i] = v
+		}
+		return all
+	}
+}
+
+// A reply can be ahead of its session's row: it is routed again for a while
+// before it is called unknown.
+func TestRowMayComeLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Limits{})
+		unknown := Verdict{Fate: Dropped, Drop: DropUnknownRequest}
+		b.cluster.judge = judgements(unknown, unknown, Verdict{Fate: Relayed})
+		b.deliver(t, strangers(b, 1, 2)...)
+		time.Sleep(rowGrace / 2)
+		want(t, "settled", b.received.offsets(), []int64{1, 2})
+		want(t, "dropped", b.counted.get("drops unknown_request"), 0)
+
+		b.cluster.judge = judgements(unknown)
+		b.deliver(t, strangers(b, 3)...)
+		time.Sleep(2 * rowGrace)
+		want(t, "settled", b.received.offsets(), []int64{1, 2, 3})
+		want(t, "dropped", b.counted.get("drops unknown_request"), 1)
+	})
+}
+
+// With the table away a stranger waits, in order, and is not settled; replies
+// for sessions of this node pass it by.
+func TestTableAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Limits{})
+		b.cluster.judge = judgements(Verdict{Fate: Failed, Err: errors.New("away")})
+		b.deliver(t, strangers(b, 1, 2, 3)...)
+		time.Sleep(time.Minute)
+		want(t, "settled while away", b.received.offsets(), nil)
+		s, c := b.open(t, false)
+		id, _ := s.Submit(call("1"), nil)
+		b.deliver(t, b.reply(id, 9))
+		want(t, "delivered here meanwhile", len(c.outcomes()), 1)
+		b.cluster.mu.Lock()
+		b.cluster.judge = judgements(Verdict{Fate: Relayed})
+		b.cluster.mu.Unlock()
+		time.Sleep(time.Second)
+		want(t, "settled", b.received.offsets(), []int64{1, 2, 3})
+	})
+}
+
+// More strangers than may wait block the consumer, which Kafka's own log then
+// stands in for; ending the node frees it.
+func TestStrangersAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Limits{Strangers: 4})
+		b.cluster.judge = judgements(Verdict{Fate: Failed, Err: errors.New("away")})
+		ctx, cancel := context.WithCancel(t.Context())
+		returned := make(chan struct{})
+		go func() {
+			defer close(returned)
+			for offset := range int64(2 * relayBatch) {
+				b.Router.Deliver(ctx, strangers(b, offset))
+			}
+		}()
+		time.Sleep(10 * time.Second)
+		select {
+		case <-returned:
+			t.Error("the consumer was not held up")
+		default:
+		}
+		cancel()
+		<-returned
+	})
+}
+
+// What an inbox brings is delivered here or dropped: never relayed again.
+func TestDeliverRelayed(t *testing.T) {
+	b := newBench(t, Limits{})
+	s, c := b.open(t, false)
+	id, _ := s.Submit(call("1"), nil)
+	b.DeliverRelayed(append(strangers(b, 1), b.reply(id, 2)))
+	want(t, "delivered", len(c.outcomes()), 1)
+	want(t, "dropped", b.counted.get("drops session_gone"), 1)
+	want(t, "relayed", b.counted.get("replies relay"), 1)
+	want(t, "settled", b.received.offsets(), []int64{1})
+}
