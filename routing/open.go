@@ -72,7 +72,7 @@ func (o *open) trace(r *Reply, path Path) *Trace {
 		return nil
 	}
 	t := &Trace{
-		Node: o.session.router.node, Service: o.Service.Name, Path: path,
+		ID: o.ID, Node: o.session.router.node, Service: o.Service.Name, Path: path,
 		Request: RecordAt{Topic: o.Service.Topic, Partition: NoPartition},
 		Reply:   RecordAt{Partition: NoPartition},
 

@@ -1,9 +1,12 @@
 package routing
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,6 +109,11 @@ func (r *Router) Node() NodeID { return r.node }
 
 // Service answers the service with this name, or nil.
 func (r *Router) Service(name string) *Service { return r.services[name] }
+
+// Services answers all services, by name in order.
+func (r *Router) Services() []*Service {
+	return slices.SortedFunc(maps.Values(r.services), func(a, b *Service) int { return cmp.Compare(a.Name, b.Name) })
+}
 
 // SetHomes tells which partitions of the reply topic this node consumes now.
 func (r *Router) SetHomes(h *Homes) { r.minter.homes.Store(h) }

@@ -47,6 +47,7 @@ func (d Delivery) Written() {
 // Trace tells how a request travelled, as far as its owner knows. Zero times
 // and partitions of -1 are unknown.
 type Trace struct {
+	ID         RequestID
 	Node       NodeID
 	Service    string
 	Request    RecordAt
