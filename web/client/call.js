@@ -1,0 +1,127 @@
+// A request on its way to exactly one outcome.
+
+import { ParleyError, decodePayload, encodePayload, localError } from './wire.js';
+
+const GRACE = 5_000; // ms that the gateway's own timeout may take to reach us
+
+/**
+ * @typedef {object} RequestOptions
+ * @property {string} [key] the record key; requests with one key stay in order
+ * @property {number} [timeout] ms; the service's own if left out
+ * @property {Object<string, string>} [headers] record headers, names in lower case
+ * @property {string[]} [want] what the promise's `meta` is to have: `trace`, `headers`
+ * @property {AbortSignal} [signal] cancels the request
+ * @property {(data: any, n: number) => void} [onPart] takes the parts of a streamed answer
+ * @property {(request: string) => void} [onAccepted] told when the request is safe in Kafka
+ */
+
+/**
+ * What a caller holds. `meta` is there once it has settled.
+ * @typedef {Promise<any> & {id: number, meta?: Object<string, any>, cancel: () => void}} Pending
+ */
+
+export class Call {
+  sent = false;
+  cancelled = false;
+  /** @type {Pending} */ promise;
+
+  #parts = 0; // surfaced so far
+  #settled = false;
+  /** @type {(result: any) => void} */ #resolve = () => {};
+  /** @type {(error: ParleyError) => void} */ #reject = () => {};
+  /** @type {RequestOptions} */ #options;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */ #timer;
+  /** @type {() => void} */ #cancel;
+
+  /**
+   * @param {number} id
+   * @param {string} frame
+   * @param {RequestOptions} options
+   * @param {() => void} cancel what the caller's cancelling does
+   */
+  constructor(id, frame, options, cancel) {
+    this.id = id;
+    this.frame = frame;
+    this.#options = options;
+    this.#cancel = cancel;
+    /** @type {Promise<any>} */
+    const promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.promise = Object.assign(promise, { id, meta: undefined, cancel });
+  }
+
+  /** Starts what may end the call from this side. @param {() => void} expired */
+  watch(expired) {
+    const { signal, timeout } = this.#options;
+    signal?.addEventListener('abort', this.#cancel);
+    // The gateway's own timeout is faster, unless there is no way to it.
+    if (timeout) this.#timer = setTimeout(expired, timeout + GRACE);
+  }
+
+  /** @param {string} request its id within the gateway */
+  accepted(request) {
+    safely(() => this.#options.onAccepted?.(request));
+  }
+
+  /** Surfaces a part, unless a resumed session sends it again. @param {number} n @param {any} data */
+  part(n, data) {
+    if (n < this.#parts) return;
+    this.#parts = n + 1;
+    safely(() => this.#options.onPart?.(decodePayload(data), n));
+  }
+
+  /** @param {import('./wire.js').Message} response */
+  answer(response) {
+    this.promise.meta = response.meta;
+    if (response.error) this.fail(new ParleyError(response.error));
+    else if (this.#settle()) this.#resolve(decodePayload(response.result));
+  }
+
+  /** @param {ParleyError} error */
+  fail(error) {
+    if (this.#settle()) this.#reject(error);
+  }
+
+  /**
+   * Ends the call from this side, with what is true of it.
+   * @param {Parameters<typeof localError>[0]} word
+   * @param {string} why
+   */
+  giveUp(word, why) {
+    this.fail(localError(word, this.sent ? 'unknown' : 'not_sent', why));
+  }
+
+  #settle() {
+    if (this.#settled) return false;
+    this.#settled = true;
+    clearTimeout(this.#timer);
+    this.#options.signal?.removeEventListener('abort', this.#cancel);
+    return true;
+  }
+}
+
+/**
+ * The frame of a request; of a notification, if id is undefined.
+ * @param {number|undefined} id
+ * @param {string} service
+ * @param {unknown} params
+ * @param {RequestOptions} options
+ */
+export function requestFrame(id, service, params, { key, timeout, headers, want }) {
+  const meta = { key, timeout, headers, want };
+  const asks = Object.values(meta).some((part) => part !== undefined);
+  return JSON.stringify({ jsonrpc: '2.0', id, method: service, params: encodePayload(params), meta: asks ? meta : undefined });
+}
+
+/** Calls a handler of the application's, whose errors are its own. @param {() => void} handler */
+function safely(handler) {
+  try {
+    handler();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}

@@ -1,0 +1,121 @@
+// One socket after another: a link comes back when its socket is lost.
+
+import { afterClose } from './wire.js';
+
+const BACKOFF_FIRST = 500; // all in milliseconds
+const BACKOFF_LONGEST = 20_000;
+const STEADY = 30_000; // up for so long, the next loss is a first one again
+const CROWDED = 10_000; // the least to wait where the gateway has too much to do
+const WELCOME = 10_000; // from opening a socket to the gateway's welcome
+const QUIET = 25_000; // without a frame, before asking whether anyone is there
+const PONG = 10_000; // to answer that
+
+/**
+ * Who uses a link. `opened` is a new socket: say hello, then call `established`
+ * once the gateway has answered. `closed` is told of every lost socket, and in
+ * how many milliseconds the next one comes: undefined for never.
+ * @typedef {object} Host
+ * @property {() => void} connecting
+ * @property {() => void} opened
+ * @property {(text: string) => void} received
+ * @property {(code: number, reason: string, next: import('./wire.js').Next, delay?: number) => void} closed
+ * @property {() => boolean} canRenewToken
+ */
+
+export class Link {
+  /** @type {string} */ #url;
+  /** @type {typeof WebSocket} */ #WebSocket;
+  /** @type {Host} */ #host;
+  /** @type {WebSocket|undefined} the one in use; events of others are ignored */ #socket;
+  /** Sockets lost in a row. */ #losses = 0;
+  /** @type {number|undefined} when the socket was welcomed */ #since;
+  /** @type {ReturnType<typeof setTimeout>|undefined} the next socket */ #retry;
+  /** @type {ReturnType<typeof setTimeout>|undefined} the end of our patience */ #watchdog;
+
+  /**
+   * @param {string} url
+   * @param {typeof WebSocket} Socket
+   * @param {Host} host
+   */
+  constructor(url, Socket, host) {
+    this.#url = url;
+    this.#WebSocket = Socket;
+    this.#host = host;
+  }
+
+  /** Opens a socket at once, in place of the present one; elsewhere, if url is given. */
+  open(url = this.#url) {
+    this.#drop();
+    this.#url = url;
+    this.#host.connecting();
+    const socket = new this.#WebSocket(url, ['parley.v1']);
+    this.#socket = socket;
+    socket.onopen = () => socket === this.#socket && this.#host.opened();
+    socket.onmessage = ({ data }) => {
+      if (socket !== this.#socket) return;
+      if (this.#since !== undefined) this.#listen();
+      this.#host.received(data);
+    };
+    socket.onclose = ({ code, reason }) => socket === this.#socket && this.#lost(code, reason);
+    this.#watchdog = setTimeout(() => this.#lost(1006, 'no welcome in time'), WELCOME);
+  }
+
+  /** Opens a socket now if one is due later. */
+  hurry() {
+    if (this.#retry !== undefined) this.open();
+  }
+
+  /** The gateway has welcomed us. */
+  established() {
+    this.#since = Date.now();
+    this.#listen();
+  }
+
+  /** @param {string} text @returns {boolean} whether there was a socket to write to */
+  send(text) {
+    if (this.#socket?.readyState !== 1) return false;
+    this.#socket.send(text);
+    return true;
+  }
+
+  /** Closes the socket for good. The host is not told. */
+  stop() {
+    this.#drop();
+  }
+
+  #drop() {
+    clearTimeout(this.#retry);
+    clearTimeout(this.#watchdog);
+    const socket = this.#socket;
+    this.#retry = this.#socket = this.#since = undefined;
+    socket?.close(1000);
+  }
+
+  /** @param {number} code @param {string} reason */
+  #lost(code, reason) {
+    if (this.#since !== undefined && Date.now() - this.#since >= STEADY) this.#losses = 0;
+    this.#drop();
+    let next = afterClose(code);
+    if (next === 'token' && !this.#host.canRenewToken()) next = 'stop'; // the same token would be refused again
+    if (next === 'stop') return this.#host.closed(code, reason, next);
+
+    const delay = this.#pause(next);
+    this.#retry = setTimeout(() => this.open(), delay);
+    this.#host.closed(code, reason, next, delay);
+  }
+
+  /** Full jitter: many clients that lose the same node do not come back together. @param {string} next */
+  #pause(next) {
+    const ceiling = Math.min(BACKOFF_LONGEST, BACKOFF_FIRST * 2 ** this.#losses++);
+    return Math.random() * ceiling + (next === 'later' ? CROWDED : 0);
+  }
+
+  /** Expects another frame: a browser is not told of a peer that has silently gone. */
+  #listen() {
+    clearTimeout(this.#watchdog);
+    this.#watchdog = setTimeout(() => {
+      this.send('{"jsonrpc":"2.0","method":"$/ping"}');
+      this.#watchdog = setTimeout(() => this.#lost(1006, 'no answer to a ping'), PONG);
+    }, QUIET);
+  }
+}

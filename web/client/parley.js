@@ -1,0 +1,315 @@
+// The client of a Parley gateway: requests of Kafka services over a WebSocket.
+//
+//   import { connect } from './parley.js';
+//
+//   const client = connect('wss://example.org/ws');
+//   const order = await client.request('orders', { customer: 'c-1', items: [] });
+//
+// A client is a session, and outlives its sockets: when one is lost the next
+// resumes the session, and a request that is open stays so. What it sends and
+// gets is described in the gateway's ws/doc.go.
+
+import { Acks } from './acks.js';
+import { Call, requestFrame } from './call.js';
+import { Link } from './link.js';
+import { ParleyError, localError } from './wire.js';
+
+export { ParleyError };
+
+const QUEUE = 256; // requests that may wait for a socket
+
+/**
+ * @typedef {object} ConnectOptions
+ * @property {string|(() => string|Promise<string>)} [token] a JWT, or what fetches one for each socket
+ * @property {typeof WebSocket} [WebSocket] where there is no global one
+ */
+
+/** @typedef {import('./call.js').RequestOptions} RequestOptions */
+
+/**
+ * Connects to a gateway's /ws. It returns at once: requests wait for the socket.
+ * @param {string|URL} url ws, wss, http or https; in a page it may be relative
+ * @param {ConnectOptions} [options]
+ */
+export function connect(url, options) {
+  return new Client(url, options);
+}
+
+/**
+ * A session with a gateway. Its events, each with a `detail`:
+ *
+ * - `state` {state, delay}: `connecting`, `open`, `waiting` (for `delay` ms) or `closed`
+ * - `welcome` {session, node, resumed, limits}
+ * - `close` {code, reason, next}: a socket was lost
+ * - `push` {topic, event, data}: something that no request asked for
+ * - `goaway` {reconnect, deadline}: the node drains; the client moves by itself
+ * - `frame` {direction, text}: everything that is sent (`out`) and received (`in`)
+ */
+export class Client extends EventTarget {
+  state = 'connecting';
+  /** The session's id; empty before the first welcome. */
+  session = '';
+  /** The node that serves us. */
+  node = '';
+  /** @type {{frame?: number, open?: number, resume?: number}} */
+  limits = {};
+
+  /** @type {ConnectOptions} */ #options;
+  /** @type {Link} */ #link;
+  /** @type {Map<number, Call>} those without an outcome, in the order of their making */ #open = new Map();
+  #acks = new Acks((seq) => this.#send(message('$/ack', { seq })));
+  #secret = '';
+  #lastID = 0;
+  #hellos = 0;
+  #lostAt = 0;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */ #leaving;
+  #online = () => this.#link.hurry();
+
+  /** @param {string|URL} url @param {ConnectOptions} [options] */
+  constructor(url, options = {}) {
+    super();
+    this.#options = options;
+    this.#link = new Link(socketURL(url), options.WebSocket ?? WebSocket, {
+      connecting: () => this.#become('connecting'),
+      opened: () => this.#hello(),
+      received: (text) => this.#receive(text),
+      closed: (code, reason, next, delay) => this.#closed(code, reason, next, delay),
+      canRenewToken: () => typeof options.token === 'function',
+    });
+    globalThis.addEventListener?.('online', this.#online);
+    this.#link.open();
+  }
+
+  /**
+   * Makes a request of a service. The promise settles exactly once: with the
+   * service's answer, or with a ParleyError. A Uint8Array travels as bytes.
+   * Cancelling is a plea: the outcome is `cancelled`, or a reply that was faster.
+   * @param {string} service
+   * @param {unknown} [params]
+   * @param {RequestOptions} [options]
+   * @returns {import('./call.js').Pending}
+   */
+  request(service, params, options = {}) {
+    const id = ++this.#lastID;
+    const call = new Call(id, requestFrame(id, service, params, options), options, () => this.#cancel(call));
+    const refusal = this.#refusal(options);
+    if (refusal) {
+      call.fail(refusal);
+      return call.promise;
+    }
+    this.#open.set(id, call);
+    call.watch(() => this.#giveUp(call, 'timeout', 'no answer in time'));
+    if (this.state === 'open') this.#transmit(call);
+    return call.promise;
+  }
+
+  /**
+   * Sends a request that nobody answers. It is lost where there is no socket.
+   * @param {string} service
+   * @param {unknown} [params]
+   * @param {Pick<RequestOptions, 'key'|'headers'>} [options]
+   * @returns {boolean} whether it was written to a socket
+   */
+  notify(service, params, options = {}) {
+    return this.state === 'open' && this.#send(requestFrame(undefined, service, params, options));
+  }
+
+  /** Resumes on a new socket, at once; on another node, if url is its. @param {string|URL} [url] */
+  reconnect(url) {
+    if (this.state === 'closed') return;
+    this.#acks.flush();
+    this.#left();
+    this.#link.open(url === undefined ? undefined : socketURL(url));
+  }
+
+  /** Ends the session. What is open rejects as `cancelled`. */
+  close() {
+    if (this.state === 'closed') return;
+    this.#acks.flush();
+    this.#send(message('$/bye'));
+    this.#end('cancelled', 'the client was closed');
+  }
+
+  // Sockets and sessions.
+
+  async #hello() {
+    const hello = ++this.#hellos;
+    let { token } = this.#options;
+    try {
+      if (typeof token === 'function') token = await token();
+    } catch {
+      return; // no welcome will come, so that the link tries again
+    }
+    if (hello !== this.#hellos) return; // the socket was lost meanwhile
+    const open = [...this.#open.values()].filter((call) => call.sent).map((call) => call.id);
+    const resume = this.#secret ? { session: this.session, secret: this.#secret, open } : undefined;
+    this.#send(message('$/hello', { token, resume, accepted: true }));
+  }
+
+  /** @param {{session: string, secret: string, node: string, resumed: boolean, limits?: object}} welcome */
+  #welcome({ session, secret, node, resumed, limits = {} }) {
+    if (!resumed) this.#forget('the session could not be resumed');
+    Object.assign(this, { session, node, limits });
+    this.#secret = secret;
+    this.#link.established();
+    this.#become('open');
+    this.#emit('welcome', { session, node, resumed, limits });
+    for (const call of this.#open.values()) {
+      if (!call.sent) this.#transmit(call);
+      else if (call.cancelled) this.#send(message('$/cancel', { id: call.id }));
+    }
+  }
+
+  /** Expects nothing more of the session. @param {string} why */
+  #forget(why) {
+    this.#secret = '';
+    for (const call of this.#open.values()) {
+      if (call.sent) this.#giveUp(call, 'session_gone', why);
+    }
+  }
+
+  /** Forgets what belongs to the socket that was left or lost. */
+  #left() {
+    this.#hellos++;
+    this.#acks.reset();
+    clearTimeout(this.#leaving);
+    if (this.state === 'open') this.#lostAt = Date.now();
+  }
+
+  /** @param {number} code @param {string} reason @param {string} next @param {number} [delay] */
+  #closed(code, reason, next, delay) {
+    this.#left();
+    this.#emit('close', { code, reason, next });
+    if (this.state === 'closed') return; // a listener's doing
+    if (next === 'stop') return this.#end('session_gone', reason || `the gateway closed the socket (${code})`);
+    const expired = Date.now() - this.#lostAt > (this.limits.resume ?? Infinity);
+    if (expired || next === 'renew') this.#forget('the session has expired');
+    this.#become('waiting', delay);
+  }
+
+  /** @param {'cancelled'|'session_gone'} word @param {string} why */
+  #end(word, why) {
+    this.#left();
+    this.#link.stop();
+    globalThis.removeEventListener?.('online', this.#online);
+    for (const call of this.#open.values()) this.#giveUp(call, word, why);
+    this.#become('closed');
+  }
+
+  /** Moves at a random moment, as the node that drains asks. @param {{reconnect?: [number, number]}} params */
+  #goaway(params) {
+    const [from, to] = params.reconnect ?? [0, 0];
+    clearTimeout(this.#leaving);
+    this.#leaving = setTimeout(() => this.reconnect(), from + Math.random() * (to - from));
+    this.#emit('goaway', params);
+  }
+
+  // Requests.
+
+  /** Why a request cannot even begin. @param {RequestOptions} options */
+  #refusal({ signal }) {
+    if (signal?.aborted) return localError('cancelled', 'not_sent', 'the signal had been aborted');
+    if (this.state === 'closed') return localError('session_gone', 'not_sent', 'the client is closed');
+    if (this.state !== 'open' && this.#open.size >= QUEUE) return localError('overloaded', 'not_sent', `${QUEUE} requests wait for a connection`);
+  }
+
+  /** @param {Call} call */
+  #transmit(call) {
+    const limit = this.limits.frame ?? Infinity;
+    if (call.frame.length * 3 > limit && new TextEncoder().encode(call.frame).length > limit) {
+      this.#giveUp(call, 'too_large', `the gateway takes ${limit} bytes a frame`); // it would close the socket
+    } else {
+      call.sent = this.#send(call.frame);
+    }
+  }
+
+  /** @param {Call} call */
+  #cancel(call) {
+    if (call.cancelled || !this.#open.has(call.id)) return;
+    call.cancelled = true;
+    if (!call.sent) this.#giveUp(call, 'cancelled', 'cancelled before it was sent');
+    else if (this.state === 'open') this.#send(message('$/cancel', { id: call.id }));
+  }
+
+  /** @param {Call} call @param {Parameters<Call['giveUp']>[0]} word @param {string} why */
+  #giveUp(call, word, why) {
+    this.#open.delete(call.id);
+    call.giveUp(word, why);
+  }
+
+  // Messages.
+
+  /** @param {string} text */
+  #receive(text) {
+    this.#emit('frame', { direction: 'in', text });
+    const received = parse(text);
+    if (!received) return;
+    this.#handle(received);
+    if (received.seq) this.#acks.got(received.seq);
+  }
+
+  /** @param {import('./wire.js').Message} message */
+  #handle(message) {
+    const { method, params } = message;
+    switch (method) {
+      case undefined:
+        return this.#answer(message);
+      case '$/welcome':
+        return this.#welcome(params);
+      case '$/accepted':
+        return this.#open.get(params.id)?.accepted(params.request);
+      case '$/reply':
+        return this.#open.get(params.id)?.part(params.n, params.data);
+      case '$/push':
+        return this.#emit('push', params);
+      case '$/goaway':
+        return this.#goaway(params);
+    }
+  }
+
+  /** @param {import('./wire.js').Message} response */
+  #answer(response) {
+    const id = Number(response.id);
+    const call = this.#open.get(id); // none: a duplicate, whose outcome has been surfaced
+    this.#open.delete(id);
+    call?.answer(response);
+  }
+
+  /** @param {string} text @returns {boolean} whether there was a socket */
+  #send(text) {
+    const sent = this.#link.send(text);
+    if (sent) this.#emit('frame', { direction: 'out', text });
+    return sent;
+  }
+
+  /** @param {string} state @param {number} [delay] */
+  #become(state, delay) {
+    this.state = state;
+    this.#emit('state', { state, delay });
+  }
+
+  /** @param {string} type @param {object} detail */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/** @param {string} method @param {object} [params] */
+const message = (method, params) => JSON.stringify({ jsonrpc: '2.0', method, params });
+
+/** @param {string} text @returns {import('./wire.js').Message|undefined} */
+function parse(text) {
+  try {
+    const value = JSON.parse(text);
+    return value !== null && typeof value === 'object' ? value : undefined;
+  } catch {
+    return undefined; // not from a gateway
+  }
+}
+
+/** @param {string|URL} url */
+function socketURL(url) {
+  const absolute = new URL(url, globalThis.location?.href);
+  absolute.protocol = absolute.protocol.replace(/^http/, 'ws');
+  return absolute.href;
+}
