@@ -1,0 +1,243 @@
+package main
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// The rules, a function a section.
+
+func (k *checker) node() {
+	c := k.config
+	k.name("node", c.Node)
+	k.address("listen", c.Listen, true)
+	if c.Admin != "" {
+		k.address("admin", c.Admin, true)
+		if c.Admin == c.Listen && !strings.HasSuffix(c.Admin, ":0") {
+			k.bad("admin", c.Admin, "is not allowed: want another address than listen's")
+		}
+	}
+	k.pair("tls", c.TLS.Cert, c.TLS.Key)
+	between(k, "shutdown", c.Shutdown, 0, minutes(10))
+}
+
+func (k *checker) kafka() {
+	c := k.config.Kafka
+	if len(c.Brokers) == 0 {
+		k.missing("kafka.brokers", "want the address of one broker or more")
+	}
+	for _, b := range c.Brokers {
+		k.address("kafka.brokers", b, false)
+	}
+	k.name("kafka.client_id", c.ClientID)
+	k.group("kafka.group", c.Group)
+	k.oneOf("kafka.group_protocol", c.GroupProtocol, "classic", "consumer")
+	k.topic("kafka.reply_topic", c.ReplyTopic)
+	between(k, "kafka.reply_partitions", c.ReplyPartitions, 1, 10_000)
+	if least := max(minutes(1), k.config.Sessions.Resume); c.ReplyRetention < least {
+		k.bad("kafka.reply_retention", c.ReplyRetention, "is not allowed: want %v or more, and no less than sessions.resume", least)
+	}
+	if c.Replication != -1 {
+		between(k, "kafka.replication", c.Replication, 1, 1000)
+	}
+	between(k, "kafka.delivery_timeout", c.DeliveryTimeout, Duration(100*time.Millisecond), minutes(10))
+	between(k, "kafka.buffered_records", c.BufferedRecords, 1, 10_000_000)
+	k.clientTLS("kafka.tls", c.TLS)
+	k.sasl(c.SASL)
+}
+
+// group wants what Kafka takes as a consumer group's id.
+func (k *checker) group(key, value string) {
+	if value == "" || len(value) > 249 || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		k.bad(key, value, "is not a consumer group: want 1 to 249 characters without blanks")
+	}
+}
+
+func (k *checker) clientTLS(section string, t ClientTLS) {
+	k.pair(section, t.Cert, t.Key)
+	if !k.readable(section+".ca", t.CA) || t.CA == "" {
+		return
+	}
+	if _, err := readAuthorities(t.CA); err != nil {
+		k.bad(section+".ca", t.CA, "cannot be used: %v", err)
+	}
+}
+
+func (k *checker) sasl(s SASLConfig) {
+	if s == (SASLConfig{}) {
+		return
+	}
+	mechanisms := []string{saslPlain, saslScram256, saslScram512, saslOAuth}
+	switch {
+	case s.Mechanism == "":
+		k.missing("kafka.sasl.mechanism", "want %s", either(mechanisms))
+	case s.Mechanism == saslOAuth:
+		k.oneSecret("kafka.sasl.token", s.Token, s.TokenFile, true)
+		k.unused(saslOAuth, "kafka.sasl.user", s.User, "kafka.sasl.password", s.Password.String(), "kafka.sasl.password_file", s.PasswordFile)
+	case slices.Contains(mechanisms, s.Mechanism):
+		if s.User == "" {
+			k.missing("kafka.sasl.user", "%s needs it", s.Mechanism)
+		}
+		k.oneSecret("kafka.sasl.password", s.Password, s.PasswordFile, true)
+		k.unused(s.Mechanism, "kafka.sasl.token", s.Token.String(), "kafka.sasl.token_file", s.TokenFile)
+	default:
+		k.oneOf("kafka.sasl.mechanism", s.Mechanism, mechanisms...)
+	}
+}
+
+// unused wants keys empty that mean nothing to a mechanism, given as pairs of
+// key and value.
+func (k *checker) unused(mechanism string, pairs ...string) {
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1] != "" {
+			k.bad(pair[0], pair[1], "is not allowed: %s does not use it", mechanism)
+		}
+	}
+}
+
+func (k *checker) redis() {
+	c := k.config.Redis
+	k.redisPlace(c)
+	k.redisURL(c.URL)
+	for _, address := range c.Cluster {
+		k.address("redis.cluster", address, false)
+	}
+	k.sentinel(c.Sentinel)
+	k.oneSecret("redis.password", c.Password, c.PasswordFile, false)
+	k.clientTLS("redis.tls", c.TLS)
+	between(k, "redis.lease", c.Lease, Duration(200*time.Millisecond), minutes(1))
+}
+
+// redisURL wants what redis.ParseURL reads, with no parameters but those that
+// client heeds. Its error is not told, since it may show a password.
+func (k *checker) redisURL(text SecretURL) {
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(string(text))
+	if err == nil {
+		_, err = redis.ParseURL(string(text))
+	}
+	if err != nil {
+		k.bad("redis.url", text, "is not a Redis URL: want redis://host:port/db or, with TLS, rediss://host:port/db")
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(u.Query())) {
+		if name != "db" && name != "skip_verify" {
+			k.bad("redis.url", text, "has the parameter %q: want db or skip_verify, or none", name)
+		}
+	}
+}
+
+// redisPlace wants one place, or none and nothing that needs one.
+func (k *checker) redisPlace(c RedisConfig) {
+	var places []string
+	if c.URL != "" {
+		places = append(places, "redis.url")
+	}
+	if len(c.Cluster) > 0 {
+		places = append(places, "redis.cluster")
+	}
+	if c.Sentinel.Master != "" || len(c.Sentinel.Addresses) > 0 {
+		places = append(places, "redis.sentinel")
+	}
+	switch {
+	case len(places) > 1:
+		k.problems.add("", "redis", "%s are set: want one of them", strings.Join(places, " and "))
+	case len(places) == 0 && (c.Username != "" || c.Password != "" || c.PasswordFile != "" || c.TLS != ClientTLS{}):
+		k.missing("redis.url", "want it, redis.cluster or redis.sentinel, since other keys of redis are set")
+	}
+}
+
+func (k *checker) sentinel(c SentinelConfig) {
+	if c.Master == "" && (len(c.Addresses) > 0 || c.Username != "" || c.Password != "" || c.PasswordFile != "") {
+		k.missing("redis.sentinel.master", "want the name of the primary that the sentinels watch")
+	}
+	if c.Master != "" && len(c.Addresses) == 0 {
+		k.missing("redis.sentinel.addresses", "want the address of one sentinel or more")
+	}
+	for _, address := range c.Addresses {
+		k.address("redis.sentinel.addresses", address, false)
+	}
+	k.oneSecret("redis.sentinel.password", c.Password, c.PasswordFile, false)
+}
+
+func (k *checker) service(name string, s ServiceConfig) {
+	key := servicesPrefix + name
+	if k.name(key, name); strings.HasPrefix(strings.ToLower(name), "rpc.") {
+		k.bad(key, name, "is not allowed: JSON-RPC keeps names that start with \"rpc.\"")
+	}
+	switch s.Topic {
+	case defaultService(name).Topic: // as good as the name
+	case k.config.Kafka.ReplyTopic:
+		k.bad(key+".topic", s.Topic, "is not allowed: want another topic than kafka.reply_topic")
+	default:
+		k.topic(key+".topic", s.Topic)
+	}
+	between(k, key+".max_timeout", s.MaxTimeout, Duration(time.Millisecond), 24*minutes(60))
+	between(k, key+".timeout", s.Timeout, Duration(time.Millisecond), max(s.MaxTimeout, Duration(time.Millisecond)))
+	k.oneOf(key+".dialect", s.Dialect, "parley")
+	k.oneOf(key+".partitioner", s.Partitioner, "murmur2", "crc32", "fnv1a", "any")
+	for _, header := range s.ForwardHeaders {
+		k.header(key+".forward_headers", header)
+	}
+}
+
+// header wants the pattern of HTTP headers that may be shown to a service.
+func (k *checker) header(key, pattern string) {
+	name := strings.TrimSuffix(pattern, "*")
+	switch {
+	case slices.Contains([]string{"authorization", "proxy-authorization", "cookie"}, name) && name == pattern:
+		k.bad(key, pattern, "is not allowed: it is never forwarded")
+	case pattern == "" || strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune(headerRunes, r) }):
+		k.bad(key, pattern, "is not a header: want a name in small letters, with a * at its end for any rest")
+	}
+}
+
+// headerRunes are what names of headers are made of, capitals excepted.
+const headerRunes = "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'+-.^_`|~"
+
+func (k *checker) sessions() {
+	s := k.config.Sessions
+	between(k, "sessions.resume", s.Resume, Duration(time.Second), 24*minutes(60))
+	if lease := k.config.Redis.Lease; s.Resume >= Duration(time.Second) && s.Resume <= lease {
+		k.bad("sessions.resume", s.Resume, "is not allowed: want more than redis.lease, which is %v", lease)
+	}
+	between(k, "sessions.open_requests", s.OpenRequests, 1, 1_000_000)
+	between(k, "sessions.frame", s.Frame, 1<<10, 64<<20)
+	if between(k, "sessions.send_queue", s.SendQueue, 1<<10, 1<<30); s.SendQueue < s.Frame {
+		k.bad("sessions.send_queue", s.SendQueue, "is not allowed: want no less than sessions.frame, which is %v", s.Frame)
+	}
+	between(k, "sessions.hello_timeout", s.HelloTimeout, Duration(100*time.Millisecond), minutes(5))
+	between(k, "sessions.max_age", s.MaxAge, Duration(time.Second), 7*24*minutes(60))
+	between(k, "sessions.ping", s.Ping, Duration(100*time.Millisecond), minutes(10))
+}
+
+func (k *checker) limits() {
+	l := k.config.Limits
+	between(k, "limits.in_flight", l.InFlight, 1, 100_000_000)
+	between(k, "limits.sessions", l.Sessions, 1, 100_000_000)
+}
+
+func (k *checker) web() {
+	for _, o := range k.config.Origins {
+		if o != "*" {
+			k.origin("origins", o)
+		}
+	}
+	for _, n := range k.config.Nodes {
+		k.origin("nodes", n)
+	}
+}
+
+func (k *checker) log() {
+	k.oneOf("log.level", k.config.Log.Level, "debug", "info", "warn", "error")
+	k.oneOf("log.format", k.config.Log.Format, "auto", "text", "json")
+}
+
+func minutes(n int) Duration { return Duration(n) * Duration(time.Minute) }
