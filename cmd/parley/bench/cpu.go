@@ -3,11 +3,15 @@ package bench
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"time"
 )
+
+// machine stands, among the watched processes, for all processes together.
+const machine = 0
 
 // watch measures the CPU time that the watched processes spend in the measured
 // time.
@@ -16,26 +20,33 @@ func (r *run) watch(ctx context.Context) {
 	before := readCPU(r.Watch)
 	r.sleep(ctx, r.Warmup+r.Duration)
 	after := readCPU(r.Watch)
-	r.cpu = make(map[string]time.Duration)
-	for name, then := range before {
-		if now, alive := after[name]; alive {
-			r.cpu[name] = now - then
+	r.cpu = make(map[int]time.Duration)
+	for pid, then := range before {
+		if now, alive := after[pid]; alive {
+			r.cpu[pid] = now - then
 		}
 	}
 }
 
-func readCPU(watch map[string]int) map[string]time.Duration {
-	spent := make(map[string]time.Duration)
-	for name, pid := range watch {
+func readCPU(watch map[string]int) map[int]time.Duration {
+	spent := make(map[int]time.Duration)
+	for _, pid := range watch {
 		if d, err := cpuTime(pid); err == nil {
-			spent[name] = d
+			spent[pid] = d
 		}
+	}
+	if d, err := machineTime(); err == nil && len(spent) > 0 {
+		spent[machine] = d
 	}
 	return spent
 }
 
+// tick is the unit of the kernel's times: USER_HZ is 100 on every Linux that Go
+// runs on.
+const tick = 10 * time.Millisecond
+
 // cpuTime is the CPU time, user and system, that a process has spent. It knows
-// Linux only, and hundredths of a second.
+// Linux only.
 func cpuTime(pid int) (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -46,11 +57,30 @@ func cpuTime(pid int) (time.Duration, error) {
 	if len(fields) < 13 {
 		return 0, fmt.Errorf("%d fields in the stat file of process %d", len(fields), pid)
 	}
-	user, err1 := strconv.ParseInt(string(fields[11]), 10, 64)
-	system, err2 := strconv.ParseInt(string(fields[12]), 10, 64)
-	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("stat file of process %d has no times", pid)
+	return ticks(fields[11:13])
+}
+
+// machineTime is the CPU time that all processes and the kernel have spent.
+func machineTime() (time.Duration, error) {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
 	}
-	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux that Go runs on
-	return time.Duration(user+system) * tick, nil
+	line, _, _ := bytes.Cut(stat, []byte("\n"))
+	fields := bytes.Fields(line) // cpu user nice system idle iowait irq softirq steal …
+	if len(fields) < 9 {
+		return 0, errors.New("the stat file has no times")
+	}
+	return ticks([][]byte{fields[1], fields[2], fields[3], fields[6], fields[7], fields[8]})
+}
+
+func ticks(fields [][]byte) (sum time.Duration, err error) {
+	for _, f := range fields {
+		n, err := strconv.ParseInt(string(f), 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += time.Duration(n) * tick
+	}
+	return sum, nil
 }

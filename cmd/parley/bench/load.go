@@ -51,7 +51,7 @@ type run struct {
 	unsent       atomic.Int64 // measured requests for which no lane was left
 	finished     atomic.Int64 // answers that came within the measured time
 	wrong, stray atomic.Int64
-	cpu          map[string]time.Duration
+	cpu          map[int]time.Duration // by process id
 
 	mu    sync.Mutex
 	words map[string]int64

@@ -32,6 +32,8 @@ type Result struct {
 	Errors  map[string]int64 `json:"errors,omitempty"` // by word, or by what ended a socket
 
 	CPU map[string]float64 `json:"cpu_us,omitempty"` // µs a request, by process
+	// Others is how many processors were busy with what is not watched.
+	Others float64 `json:"others"`
 }
 
 // Summary is a distribution in milliseconds.
@@ -67,10 +69,20 @@ func (r *run) result() *Result {
 	for _, l := range r.lanes {
 		res.Missing += int64(len(l.open))
 	}
-	for name, spent := range r.cpu {
+	r.cpuResult(res)
+	return res
+}
+
+func (r *run) cpuResult(res *Result) {
+	var watched time.Duration
+	for name, pid := range r.Watch {
+		spent := r.cpu[pid]
+		watched += spent
 		res.CPU[name] = float64(spent.Microseconds()) / float64(max(r.finished.Load(), 1))
 	}
-	return res
+	if all, known := r.cpu[machine]; known {
+		res.Others = max(all-watched, 0).Seconds() / r.Duration.Seconds()
+	}
 }
 
 // Failed tells whether any request was lost, refused or answered wrongly.
@@ -94,6 +106,9 @@ func (r *Result) WriteText(w io.Writer) error {
 	fmt.Fprintf(&b, "sent late %v (latency includes it)\n", r.Lag)
 	for _, name := range slices.Sorted(maps.Keys(r.CPU)) {
 		fmt.Fprintf(&b, "cpu       %s %.1f µs a request\n", name, r.CPU[name])
+	}
+	if len(r.CPU) > 0 {
+		fmt.Fprintf(&b, "cpu       %.2f processors busy with other things\n", r.Others)
 	}
 	if r.Failed() {
 		fmt.Fprintf(&b, "FAILED    wrong %d, stray %d, missing %d, unsent %d\n", r.Wrong, r.Stray, r.Missing, r.Unsent)

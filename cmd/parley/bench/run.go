@@ -6,10 +6,23 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 )
+
+const usage = `Puts load on a gateway, checks every answer, and writes how long they took.
+
+  parley bench --rate 1000 --sockets 50 --duration 10s
+  parley bench --closed --sockets 500
+
+With --rate, requests are due at fixed moments and latency counts from there, so
+that a stall shows the wait of everybody. With --closed, each socket sends the
+next request when an answer comes, which shows throughput. Exit code 1 when
+anything was lost or wrong.
+
+`
 
 // Run is the command `parley bench`. It blocks until the load is over or ctx
 // ends, and answers the exit code: 0 when every request got its own answer, 1
@@ -17,6 +30,10 @@ import (
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("parley bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		flags.PrintDefaults()
+	}
 	gateway, options := &Gateway{}, &Options{}
 	urls := flags.String("url", "ws://127.0.0.1:8080/ws", "the gateway's `address`; several by comma")
 	door := flags.String("door", Subprotocol, "parley.v1, with acknowledgement; or plain")
@@ -103,12 +120,16 @@ func (o *Options) Run(ctx context.Context, flags *flag.FlagSet, t Transport, std
 	return 0
 }
 
-// parseWatch reads "gateway=123,service=124".
+// parseWatch reads "gateway=123,service=124", and adds the load generator
+// itself.
 func parseWatch(s string) (map[string]int, error) {
 	watch := make(map[string]int)
+	if s != "" {
+		watch["load"] = os.Getpid()
+	}
 	for part := range strings.SplitSeq(s, ",") {
 		if part == "" {
-			continue
+			continue // a list that begins or ends with a comma is no mistake of a person
 		}
 		name, number, _ := strings.Cut(part, "=")
 		pid, err := strconv.Atoi(number)
