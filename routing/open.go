@@ -17,6 +17,11 @@ type open struct {
 	deadline timer
 }
 
+// row is what the table keeps of the request.
+func (o *open) row() Row {
+	return Row{Session: o.session.id, N: o.n, Service: o.Service.Name, ClientID: o.Call.ClientID, Deadline: o.Deadline}
+}
+
 // expire is called by the wheel when the deadline has passed.
 func (o *open) expire(time.Time) {
 	s := o.session

@@ -3,7 +3,6 @@ package routing
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"log/slog"
 	"maps"
 	"slices"
@@ -138,11 +137,11 @@ func (r *Router) Open(ctx context.Context, o OpenSession) (*Session, *Error) {
 		return nil, refuse(Overloaded, true, "this node has as many sessions as it may")
 	}
 	s := &Session{id: newSessionID(), subject: o.Subject, acks: o.Acks, sink: o.Sink, router: r}
-	row := SessionRow{ID: s.id, Subject: o.Subject, Epoch: 1}
 	if o.Acks {
 		s.secret = randomText()
-		hash := sha256.Sum256([]byte(s.secret))
-		row.Secret = hash[:]
+	}
+	row := s.row()
+	if o.Acks {
 		if err := r.table.Open(ctx, row); err != nil {
 			r.log.Warn("session cannot be resumed", "session", string(s.id), "err", err)
 		}
@@ -151,6 +150,26 @@ func (r *Router) Open(ctx context.Context, o OpenSession) (*Session, *Error) {
 	}
 	r.sessions.Store(s.id, s)
 	return s, nil
+}
+
+// EachSession describes this node's sessions to a table that has lost them.
+// ready is called before each session with no lock held: it may block, and ends
+// the round by answering false. take is called with the session's lock held, so
+// that what it appends to a queue stands in order with the session's claims and
+// releases; it must not block.
+func (r *Router) EachSession(ready func() bool, take func(s SessionRow, open []Row)) {
+	r.sessions.Range(func(_, value any) bool {
+		if !ready() {
+			return false
+		}
+		s := value.(*Session)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.closed {
+			take(s.row(), s.rowsLocked())
+		}
+		return true
+	})
 }
 
 // closed forgets a session. It is called with the session's lock held.

@@ -296,3 +296,23 @@ func TestParts(t *testing.T) {
 	}
 	want(t, "deliveries", len(c.outcomes()), 3)
 }
+
+// A table that has lost its sessions is told of those that live, with their
+// open requests, and of none that has ended.
+func TestEachSession(t *testing.T) {
+	b := newBench(t, Limits{})
+	resumable, _ := b.open(t, true)
+	plain, _ := b.open(t, false)
+	ended, _ := b.open(t, false)
+	plain.Submit(call("7"), nil)
+	ended.Close()
+	told := make(map[SessionID]SessionRow)
+	rows := make(map[SessionID][]Row)
+	b.EachSession(func() bool { return true }, func(s SessionRow, open []Row) { told[s.ID], rows[s.ID] = s, open })
+	want(t, "sessions", len(told), 2)
+	want(t, "secret of one that may resume", len(told[resumable.ID()].Secret), 32)
+	want(t, "secret of one that may not", len(told[plain.ID()].Secret), 0)
+	want(t, "rows", len(rows[plain.ID()]), 1)
+	want(t, "client id", rows[plain.ID()][0].ClientID, "7")
+	b.EachSession(func() bool { return false }, func(SessionRow, []Row) { t.Error("told after it was ended") })
+}

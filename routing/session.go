@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"crypto/sha256"
 	"sync"
 	"time"
 )
@@ -101,6 +102,28 @@ func (s *Session) ID() SessionID { return s.id }
 // Secret is what a client needs to resume the session.
 func (s *Session) Secret() string { return s.secret }
 
+// row is what the table keeps of the session.
+func (s *Session) row() SessionRow {
+	row := SessionRow{ID: s.id, Subject: s.subject, Epoch: 1}
+	if s.acks {
+		hash := sha256.Sum256([]byte(s.secret))
+		row.Secret = hash[:]
+	}
+	return row
+}
+
+// rowsLocked is what the table keeps of the session's open requests.
+func (s *Session) rowsLocked() []Row {
+	if len(s.open) == 0 {
+		return nil
+	}
+	rows := make([]Row, 0, len(s.open))
+	for _, o := range s.open {
+		rows = append(rows, o.row())
+	}
+	return rows
+}
+
 // Submit makes a request of a service. It does not block and keeps call. The
 // outcome goes to own, or to the session's sink where own is nil, unless Submit
 // itself answers an error, which is then the outcome. A message that is sent
@@ -189,7 +212,7 @@ func (s *Session) rememberLocked(o *open) {
 		}
 		s.byClient[o.Call.ClientID] = o
 	}
-	s.router.table.Claim(Row{Session: s.id, N: o.n, Service: o.Service.Name, ClientID: o.Call.ClientID, Deadline: o.Deadline})
+	s.router.table.Claim(o.row())
 	o.deadline.target = o
 	s.router.wheel.arm(&o.deadline, o.Deadline)
 }

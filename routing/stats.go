@@ -42,6 +42,7 @@ const (
 	DropNoCorrelation  Drop = "no_correlation"  // the record names no request
 	DropTooLarge       Drop = "too_large"       // the client got an error instead
 	DropSessionGone    Drop = "session_gone"    // its client left before it was written
+	DropHeldFull       Drop = "held_full"       // as much is held for its session as may be
 )
 
 // Observer is told what happens, on the hot path: its methods are called from
