@@ -1,0 +1,97 @@
+// Package ws is the WebSocket edge: it turns the frames of GET /ws into
+// requests of the router, and the router's deliveries into frames.
+//
+// # The wire
+//
+// Text frames, one JSON-RPC 2.0 message a frame. What JSON-RPC lacks (sessions,
+// acknowledgement, streams, drain) is in notifications whose names start with
+// "$/", which a plain client ignores. There are two doors to the same messages:
+//
+//   - With the subprotocol parley.v1 the client speaks first ($/hello),
+//     acknowledges what it got ($/ack) and may resume.
+//   - Without a subprotocol (wscat, any JSON-RPC client) the session opens by
+//     itself, a written reply counts as acknowledged, and nothing but JSON-RPC
+//     responses is sent, so no parts of streams either, unless the client asks
+//     for more with $/hello: as long as it has made no request, since open
+//     requests cannot change their session.
+//
+// From the client:
+//
+//	{"jsonrpc":"2.0","method":"$/hello","params":{"token":"…","resume":{"session":"…","secret":"…","open":[1,7]},"accepted":true}}
+//	{"jsonrpc":"2.0","id":1,"method":"orders","params":{…},"meta":{"key":"k","timeout":5000,"headers":{"x-a":"b"},"want":["trace","headers"]}}
+//	{"jsonrpc":"2.0","method":"$/ack","params":{"seq":6}}
+//	{"jsonrpc":"2.0","method":"$/cancel","params":{"id":1}}
+//	{"jsonrpc":"2.0","method":"$/ping"}
+//	{"jsonrpc":"2.0","method":"$/bye"}
+//	{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}
+//
+// From the gateway:
+//
+//	{"jsonrpc":"2.0","method":"$/welcome","params":{"session":"…","secret":"…","resumed":false,"node":"a","limits":{"frame":1048576,"open":256,"resume":120000}}}
+//	{"jsonrpc":"2.0","id":1,"result":{…},"seq":4,"meta":{…}}
+//	{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"…","data":{"code":"timeout","outcome":"unknown","retry":false}},"seq":5}
+//	{"jsonrpc":"2.0","method":"$/reply","params":{"id":1,"n":0,"data":{…}},"seq":6}
+//	{"jsonrpc":"2.0","method":"$/accepted","params":{"id":1,"request":"…"}}
+//	{"jsonrpc":"2.0","method":"$/goaway","params":{"reconnect":[0,8000],"deadline":20000}}
+//	{"jsonrpc":"2.0","method":"$/pong"}
+//
+// # Messages
+//
+// A message is an object with the members jsonrpc, id, method, params and meta;
+// others are ignored. One of these that occurs twice, or has the wrong type, is
+// invalid_request. jsonrpc must be "2.0". A frame may nest 64 deep, else it is
+// invalid_request and not looked into, so that its answer has the id null.
+//
+// An id is a string or a number of at most 128 bytes of JSON text, and is
+// compared and echoed as that text. A message without one is a notification and
+// gets no answer, not even an error, with two exceptions that are answered with
+// the id null: what is no valid message at all, and a $/ message with wrong
+// params. A $/ message with an id is answered with the result true, $/cancel
+// with whether there was such a request.
+//
+// params may be any JSON value and reaches the service as the bytes in the
+// frame, duplicate members and white space included; absent is an empty body.
+// An object whose only member is spelled "$bytes" and is a string stands for
+// the bytes of which it is the (padded, standard) base64. A reply that is JSON
+// becomes result as it is, an empty one null, any other {"$bytes":…}.
+//
+// meta of a request: key is the record key; timeout is in milliseconds, whole,
+// from 1 to the service's longest; headers become record headers (lower-case
+// tokens, at most 32 and 8 KiB in all, none of the names that Parley or a
+// dialect uses); want lists what the response's meta is to have. Members that
+// are unknown are ignored, others of the wrong shape are invalid_params.
+//
+// meta of a response: contentType, where the reply is not JSON; headers, where
+// wanted: the reply's record headers, a value that is no UTF-8 as
+// {"$bytes":…}, of several with one name the last; trace, where wanted:
+//
+//	{"request":"…","node":"a","service":"orders",
+//	 "requestRecord":{"topic":"orders.requests","partition":3,"offset":12},
+//	 "replyRecord":{"topic":"parley.replies","partition":7,"offset":99},
+//	 "consumedBy":"b","path":"relay",
+//	 "at":{"submitted":1764000000000.123,"accepted":…,"replied":…,"consumed":…,"relayed":…,"pushed":…}}
+//
+// Times are Unix milliseconds; what is not known is left out.
+//
+// A batch has from 1 to 100 messages. The plain door answers it with one array,
+// when its last outcome is there; parley.v1 answers each message by itself.
+//
+// # Errors and closes
+//
+// The error words are in errors.go, the close codes in closes.go. The answer to
+// bad JSON, to an invalid message and to an unknown method has an example in
+// its data: a request that works as it is. The eleventh of them within a minute
+// closes the socket.
+//
+// # Goroutines
+//
+// A connection has one reader, which is the handler's own goroutine, and a
+// writer only while there is something to write, so that an idle socket costs
+// one goroutine. A timer wakes a third for a moment to ping the client and to
+// see whether the socket has to end. The reader waits for nobody but the socket,
+// with one exception: $/hello waits, for a bounded time, until the table knows
+// the session.
+//
+// Lock order: a session's lock, then conn.mu (a session calls its sink with its
+// lock held). So a connection never calls its session with conn.mu held.
+package ws

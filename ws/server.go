@@ -1,0 +1,196 @@
+package ws
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"parley/routing"
+)
+
+// Options are what a Server is made of. Only Router is required: the zero value
+// of any other field stands for the default that its comment names.
+type Options struct {
+	Router *routing.Router
+
+	// Origins are those of web pages that may connect besides the gateway's own,
+	// such as "https://shop.example"; "*" stands for all.
+	Origins []string
+	// Reserved tells which record headers a client may not set. Default: those that
+	// start with "parley-".
+	Reserved func(header string) bool
+
+	Frame          int64         // bytes of a client's message: 1 MiB
+	HelloTimeout   time.Duration // to say hello under parley.v1: 5 s
+	MessageTimeout time.Duration // for a message that was begun to end: 30 s
+	MaxAge         time.Duration // a socket's longest life, of which up to a tenth is taken off at random: 30 min; negative for no end
+	Ping           time.Duration // between two pings, give or take a tenth: 25 s
+	PongTimeout    time.Duration // to answer one: 10 s
+
+	// SendQueue is how many bytes may wait for a socket: 1 MiB. A socket that has
+	// more to take for longer than 2 s, or 16 times as much at any moment, is
+	// closed with 4413: a burst of large replies is not yet a slow client.
+	SendQueue int
+
+	Resume       time.Duration // only told to clients: 2 min
+	OpenRequests int           // told to clients, and how many may be open in batches: 256
+
+	Log      *slog.Logger     // none
+	Observer routing.Observer // none
+}
+
+func (o Options) withDefaults() Options {
+	for _, d := range []struct {
+		at   *time.Duration
+		than time.Duration
+	}{
+		{&o.HelloTimeout, 5 * time.Second}, {&o.MessageTimeout, 30 * time.Second}, {&o.MaxAge, 30 * time.Minute},
+		{&o.Ping, 25 * time.Second}, {&o.PongTimeout, 10 * time.Second}, {&o.Resume, 2 * time.Minute},
+	} {
+		if *d.at == 0 {
+			*d.at = d.than
+		}
+	}
+	if o.Frame <= 0 {
+		o.Frame = 1 << 20
+	}
+	if o.SendQueue <= 0 {
+		o.SendQueue = 1 << 20
+	}
+	if o.OpenRequests <= 0 {
+		o.OpenRequests = 256
+	}
+	if o.Reserved == nil {
+		o.Reserved = func(header string) bool { return strings.HasPrefix(header, "parley-") }
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Observer == nil {
+		o.Observer = nobody{}
+	}
+	return o
+}
+
+// Server is the WebSocket edge of one node. Its methods may be called from any
+// goroutine.
+type Server struct {
+	Options
+	origins  origins
+	discover []byte // the answer to rpc.discover
+	example  []byte // a request that works as it is
+	start    time.Time
+
+	mu      sync.Mutex
+	down    bool // no new sockets
+	conns   map[*conn]struct{}
+	running sync.WaitGroup // the handlers; added to under mu, while not down
+}
+
+// New makes a server. It starts nothing.
+func New(o Options) *Server {
+	o = o.withDefaults()
+	services := o.Router.Services()
+	return &Server{
+		Options: o, origins: newOrigins(o.Origins), discover: openRPC(services), example: example(services),
+		start: time.Now(), conns: make(map[*conn]struct{}),
+	}
+}
+
+// ServeHTTP serves GET /ws. It returns when the socket has ended, and everything
+// that it started with it. A page of a foreign origin gets 403, a request that
+// is no WebSocket handshake 4xx, and all get 503 once Shutdown was called.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.origins.allow(r) {
+		s.Observer.Count(routing.Refusals, string(routing.Forbidden))
+		s.Log.Info("origin refused", "origin", clip(r.Header.Get("Origin")), "host", clip(r.Host))
+		http.Error(w, "this origin may not connect: see the gateway's setting origins", http.StatusForbidden)
+		return
+	}
+	c := &conn{server: s}
+	if !s.add(c) {
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "this node goes away", http.StatusServiceUnavailable)
+		return
+	}
+	defer s.remove(c)
+	unknown, err := c.accept(w, r)
+	if err != nil {
+		s.Log.Debug("no WebSocket handshake", "err", err)
+		return // the client has been told
+	}
+	c.serve(unknown)
+}
+
+// add counts a socket in, unless the server is down.
+func (s *Server) add(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	s.running.Add(1)
+	return true
+}
+
+func (s *Server) remove(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.running.Done()
+}
+
+// Sockets is how many sockets are open.
+func (s *Server) Sockets() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Shutdown ends all sockets with 1012 and answers new ones 503. It returns when
+// all that the server ever started has ended: a client has 5 s to answer its
+// close frame, or until ctx ends, whose error is then the answer.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.down = true
+	s.mu.Unlock()
+	// A drain would go here: $/goaway to all, and time to finish what is open.
+	s.each(func(c *conn) { c.close(&closeRestart) })
+	ended := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		s.each(func(c *conn) { c.drop(&lostShutdown) })
+		<-ended
+		return ctx.Err()
+	}
+}
+
+// each calls do for every socket. do must not block.
+func (s *Server) each(do func(*conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		do(c)
+	}
+}
+
+// clock is the time since the server was made, and never 0: what connections
+// keep instead of a time.Time, which is three times as large.
+func (s *Server) clock() time.Duration { return time.Since(s.start) + 1 }
+
+// nobody is the Observer of a server that was given none.
+type nobody struct{}
+
+func (nobody) Finished(string, routing.Door, routing.Word, time.Duration) {}
+func (nobody) Stage(routing.Stage, time.Duration)                         {}
+func (nobody) Count(routing.Counter, string)                              {}
