@@ -1,0 +1,157 @@
+// A request's journey, as it can be told afterwards: where it stopped, and how
+// long each leg took.
+
+/**
+ * @typedef {object} Trace see ws/doc.go; what is not known is left out
+ * @property {string} request
+ * @property {string} node
+ * @property {string} service
+ * @property {'home'|'relay'|'held'} [path]
+ * @property {{topic: string, partition: number, offset: number}} [requestRecord]
+ * @property {{topic: string, partition: number, offset: number}} [replyRecord]
+ * @property {string} [consumedBy]
+ * @property {Object<string, number>} at Unix milliseconds with a fraction
+ */
+
+/**
+ * The stations of the timetable, from the browser to the far side of Kafka.
+ * @typedef {'client'|'node'|'request'|'service'|'reply'|'other'} Station
+ */
+
+/**
+ * @typedef {object} Stop
+ * @property {Station} station
+ * @property {number} at ms since the request was made
+ * @property {'out'|'dwell'|'back'|'relay'} way how it came here
+ * @property {boolean} [passing] not a stop of its own: a bend of the line
+ */
+
+/**
+ * @typedef {object} Leg
+ * @property {string} name
+ * @property {string} note
+ * @property {number} from ms since the request was made
+ * @property {number} to
+ * @property {Stop['way']} way
+ * @property {boolean} [rough] one of its ends is known to a millisecond only
+ */
+
+export class Journey {
+  /** @type {'waiting'|'ok'|string} an error word, where it is one */ outcome = 'waiting';
+  /** @type {number|undefined} */ ended;
+  /** @type {number|undefined} when we heard that it is safe in Kafka */ acceptedAt;
+  /** @type {any} */ result;
+  /** @type {import('/client/parley.js').ParleyError|undefined} */ error;
+  /** @type {Trace|undefined} */ trace;
+  /** Cancels it. */ cancel = () => {};
+
+  /** @param {number} number @param {string} service @param {'ws'|'http'} door @param {string} node @param {unknown} params @param {object} meta */
+  constructor(number, service, door, node, params, meta) {
+    this.number = number;
+    this.service = service;
+    this.door = door;
+    this.node = node;
+    this.params = params;
+    this.meta = meta;
+    this.started = performance.now();
+  }
+
+  /** The round trip as seen here, in ms; so far, while it lasts. */
+  get latency() {
+    return (this.ended ?? performance.now()) - this.started;
+  }
+
+  get path() {
+    return this.trace?.path;
+  }
+
+  /** Where it stopped, in order. @returns {Stop[]} */
+  stops() {
+    if (this.ended === undefined) return this.#soFar();
+    const t = this.#times();
+    if (!t) return this.#turnedBack();
+    /** @type {(Stop|false)[]} */
+    const stops = [
+      { station: 'client', at: 0, way: 'out' },
+      { station: 'node', at: t.submitted, way: 'out' },
+      t.accepted !== undefined && { station: 'request', at: t.accepted, way: 'out' },
+    ];
+    if (t.accepted !== undefined) {
+      const left = t.replied ?? t.pushed;
+      stops.push({ station: 'service', at: t.accepted, way: 'out', passing: true }, { station: 'service', at: left, way: 'dwell' });
+    }
+    if (t.replied !== undefined && t.consumed !== undefined) {
+      stops.push({ station: 'reply', at: t.replied, way: 'back' });
+      if (t.relayed !== undefined) stops.push({ station: 'other', at: t.consumed, way: 'back' });
+      stops.push({ station: 'node', at: t.relayed ?? t.consumed, way: t.relayed === undefined ? 'back' : 'relay' });
+    }
+    stops.push({ station: 'node', at: t.pushed, way: 'dwell', passing: t.consumed !== undefined });
+    stops.push({ station: 'client', at: this.latency, way: 'back' });
+    return /** @type {Stop[]} */ (stops.filter(Boolean));
+  }
+
+  /** What each leg took, in words. @returns {Leg[]} */
+  legs() {
+    const t = this.#times();
+    if (!t) return [{ name: 'round trip', note: 'the node answered by itself', from: 0, to: this.latency, way: 'back' }];
+    const { requestRecord: q, replyRecord: r, node, consumedBy, service } = /** @type {Trace} */ (this.trace);
+    const place = (/** @type {any} */ at) => (at ? `${at.topic} ${at.partition}@${at.offset}` : '');
+    /** @type {Leg[]} */
+    const legs = [{ name: `to node ${node}`, note: 'half of what was not spent in the gateway', from: 0, to: t.submitted, way: 'out' }];
+    if (t.accepted !== undefined) legs.push({ name: 'into Kafka, acknowledged', note: place(q), from: t.submitted, to: t.accepted, way: 'out' });
+    if (t.replied === undefined || t.consumed === undefined) {
+      legs.push({ name: 'waited', note: `no reply from ${service}`, from: t.accepted ?? t.submitted, to: t.pushed, way: 'dwell' });
+    } else {
+      legs.push({ name: `service ${service}`, note: 'read, worked, wrote the reply', from: t.accepted ?? t.submitted, to: t.replied, way: 'dwell', rough: t.rough });
+      legs.push({ name: `consumed by node ${consumedBy}`, note: place(r), from: t.replied, to: t.consumed, way: 'back', rough: t.rough });
+      if (t.relayed !== undefined) legs.push({ name: `relayed to node ${node}`, note: `the inbox of node ${node}`, from: t.consumed, to: t.relayed, way: 'relay' });
+      legs.push({ name: 'found its session', note: t.relayed === undefined ? 'at home: no look-up, no relay' : 'after one relay, never a second', from: t.relayed ?? t.consumed, to: t.pushed, way: 'dwell' });
+    }
+    legs.push({ name: 'pushed to you', note: this.door === 'ws' ? 'a frame' : 'the HTTP response', from: t.pushed, to: this.latency, way: 'back' });
+    return legs;
+  }
+
+  /** What is known before the outcome. @returns {Stop[]} */
+  #soFar() {
+    const safe = this.acceptedAt;
+    const now = this.latency;
+    const stop = (/** @type {Station} */ station, /** @type {number} */ at, /** @type {Stop['way']} */ way = 'out') => ({ station, at, way });
+    if (safe === undefined) return [stop('client', 0), stop('node', Math.min(0.5, now)), stop('node', now, 'dwell')];
+    return [stop('client', 0), stop('node', safe / 2), stop('request', safe), stop('service', safe), stop('service', now, 'dwell')];
+  }
+
+  /** A request that never came to Kafka. @returns {Stop[]} */
+  #turnedBack() {
+    return [
+      { station: 'client', at: 0, way: 'out' },
+      { station: 'node', at: this.latency / 2, way: 'out' },
+      { station: 'client', at: this.latency, way: 'back' },
+    ];
+  }
+
+  /**
+   * The trace's times since the request was made, each no earlier than the one
+   * before. The gateway's clock is not ours: what our round trip took longer
+   * than the gateway's part is divided evenly between the way there and back.
+   */
+  #times() {
+    const at = this.trace?.at;
+    if (!at?.submitted || !at.pushed || this.ended === undefined) return undefined;
+    const offset = Math.max(0, this.latency - (at.pushed - at.submitted)) / 2 - at.submitted;
+    let last = 0;
+    const since = (/** @type {number|undefined} */ ms) => {
+      if (!ms) return undefined;
+      last = Math.min(Math.max(last, ms + offset), this.latency);
+      return last;
+    };
+    const [submitted, pushed] = [since(at.submitted) ?? 0, at.pushed + offset];
+    // An acknowledgement may well come after the reply; the reply is what proves it was written.
+    const accepted = since(at.accepted && Math.min(at.accepted, at.consumed ?? at.accepted, at.pushed)) ?? (at.consumed ? submitted : undefined);
+    const rough = Number.isInteger(at.replied); // Kafka keeps whole milliseconds
+    return {
+      submitted, accepted, rough,
+      replied: since(at.replied && Math.min(at.replied, at.consumed ?? at.replied)),
+      consumed: since(at.consumed), relayed: since(at.relayed), pushed: Math.max(last, Math.min(pushed, this.latency)),
+    };
+  }
+}

@@ -1,0 +1,123 @@
+// The demo page: it joins the form, the two doors, and what shows a request.
+
+import './theme.js';
+
+import { asCurl, overHTTP, overSocket } from './callers.js';
+import { Composer } from './composer.js';
+import { Connection } from './connection.js';
+import { CALM, byID, duration, soon } from './dom.js';
+import { Frames } from './frames.js';
+import { Journey } from './journey.js';
+import { Latency } from './latency.js';
+import { Past } from './past.js';
+import { Timetable } from './timetable.js';
+import { showVerdict } from './verdict.js';
+
+const KEPT = 1000; // journeys
+const THREADS = 60; // drawn behind the chosen one
+
+/** @type {{node: string, nodes: import('./connection.js').Node[], services: {name: string, topic: string, timeout: number}[]}} */
+const facts = await (await fetch('/page.json')).json();
+
+/** @type {Journey[]} newest first */ const journeys = [];
+/** @type {Journey|undefined} */ let chosen;
+let made = 0;
+const showOthers = soon(() => show(), CALM);
+
+const connection = new Connection(facts.nodes);
+const frames = new Frames();
+const latency = new Latency();
+const past = new Past((journey) => choose(journey, false));
+const timetable = new Timetable(byID('timetable'), stations);
+const composer = new Composer(facts.services, { send, burst, changed: showTerminal });
+
+connection.addEventListener('frame', (event) => frames.add(/** @type {CustomEvent} */ (event).detail.direction, /** @type {CustomEvent} */ (event).detail.text));
+connection.addEventListener('node', showTerminal);
+byID('cancel').addEventListener('click', () => chosen?.cancel());
+byID('replay').addEventListener('click', () => timetable.show(chosen, journeys.slice(0, THREADS), true));
+byID('forget').addEventListener('click', () => {
+  journeys.splice(0, journeys.length, ...journeys.filter((journey) => journey.ended === undefined));
+  choose(journeys[0], false);
+});
+
+connection.connect();
+showTerminal();
+
+/** @param {import('./callers.js').Question} question @param {'ws'|'http'} door */
+function send(question, door) {
+  chosen = begin(question, door);
+  showIfSlow(chosen);
+}
+
+/** @param {import('./callers.js').Question} question @param {'ws'|'http'} door @param {number} count */
+function burst(question, door, count) {
+  for (let i = 0; i < count; i++) chosen = begin(question, door);
+  showIfSlow(/** @type {Journey} */ (chosen));
+}
+
+/** @param {Journey} journey */
+function showIfSlow(journey) {
+  setTimeout(() => journey === chosen && journey.ended === undefined && choose(journey, false), CALM);
+}
+
+/** Sends a request, and shows it again when it has ended. @param {import('./callers.js').Question} question @param {'ws'|'http'} door */
+function begin(question, door) {
+  if (door === 'ws' && !connection.connected) connection.connect();
+  const journey = new Journey(++made, question.service, door, connection.nodeName, question.params, question.meta);
+  const client = /** @type {import('/client/parley.js').Client} */ (connection.client);
+  const sent = door === 'ws' ? overSocket(client, question, journey) : overHTTP(connection.url, question, journey);
+  sent.then(() => ended(journey));
+  journeys.unshift(journey);
+  journeys.length = Math.min(journeys.length, KEPT);
+  return journey;
+}
+
+/** @param {Journey} journey */
+function ended(journey) {
+  if (journey !== chosen) return showOthers();
+  choose(journey, true);
+  byID('announce').textContent = `Request ${journey.number} to ${journey.service}: ${journey.outcome} after ${duration(journey.latency)}`;
+}
+
+/** @param {Journey|undefined} journey @param {boolean} replay */
+function choose(journey, replay) {
+  chosen = journey;
+  show(replay);
+  showVerdict(chosen);
+}
+
+/** @param {boolean} [replay] */
+function show(replay) {
+  past.show(journeys, chosen);
+  latency.show(journeys);
+  timetable.show(chosen, journeys.slice(0, THREADS), replay);
+}
+
+/** The timetable's stations, named after the journey that it shows. @param {Journey|undefined} journey */
+function stations(journey) {
+  const trace = journey?.trace;
+  const service = journey?.service ?? 'a service';
+  const node = trace?.node ?? journey?.node ?? connection.nodeName;
+  const place = (/** @type {{partition: number, offset: number}|undefined} */ at) => (at ? `partition ${at.partition} @ ${at.offset}` : 'Kafka');
+  const topic = trace?.requestRecord?.topic ?? facts.services.find(({ name }) => name === service)?.topic ?? 'request topic';
+  /** @type {Map<import('./journey.js').Station, import('./timetable.js').Label>} */
+  const all = new Map([
+    ['client', { name: 'you', detail: journey?.door === 'http' ? 'HTTP, parked' : 'this browser' }],
+    ['node', { name: `node ${node}`, detail: trace?.path === 'home' ? 'asked, and got the reply' : 'holds your session' }],
+    ['request', { name: topic, detail: place(trace?.requestRecord) }],
+    ['service', { name: service, detail: 'knows nothing of browsers' }],
+    ['reply', { name: trace?.replyRecord?.topic ?? 'parley.replies', detail: place(trace?.replyRecord) }],
+  ]);
+  const relayed = trace?.path === 'relay';
+  const other = relayed ? trace?.consumedBy : connection.others[0];
+  if (other) all.set('other', { name: `node ${other}`, detail: relayed ? 'consumed and relayed it' : 'not needed', idle: !relayed });
+  return all;
+}
+
+function showTerminal() {
+  try {
+    byID('terminal').textContent = asCurl(connection.url, composer.question());
+  } catch {
+    byID('terminal').textContent = ''; // the form says what is wrong when it is sent
+  }
+}

@@ -1,0 +1,195 @@
+// The timetable: stations one below the other, time from left to right, and a
+// request as a line that travels between them. Railways have drawn their trains
+// so since the 1840s.
+
+import { duration, h, soon, svg } from './dom.js';
+
+/** @typedef {import('./journey.js').Journey} Journey */
+/** @typedef {import('./journey.js').Stop} Stop */
+/** @typedef {{name: string, detail: string, idle?: boolean}} Label */
+
+const REVEAL = 1200; // ms that a replay takes, whatever the request took
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
+
+export class Timetable {
+  /** @type {Journey|undefined} */ #journey;
+  /** @type {Journey[]} drawn faintly, behind */ #others = [];
+  /** @type {number|undefined} when the replay began */ #replayFrom;
+  #host;
+  #labels;
+  #draw = soon(() => this.#render());
+
+  /**
+   * @param {HTMLElement} host
+   * @param {(journey: Journey|undefined) => Map<import('./journey.js').Station, Label>} labels the stations to show, in order
+   */
+  constructor(host, labels) {
+    this.#host = host;
+    this.#labels = labels;
+    new ResizeObserver(this.#draw).observe(host);
+  }
+
+  /** @param {Journey|undefined} journey @param {Journey[]} others @param {boolean} [replay] */
+  show(journey, others, replay = false) {
+    this.#journey = journey;
+    this.#others = others;
+    if (replay) this.#replayFrom = calm.matches ? undefined : performance.now();
+    this.#draw();
+  }
+
+  #render() {
+    const journey = this.#journey;
+    const stations = this.#labels(journey);
+    const scale = new Scale(this.#host.clientWidth, stations, span(journey, this.#others));
+    const lines = this.#others.filter((other) => other !== journey).map((other) => thread(other, scale));
+    const until = this.#progress(journey);
+    const chart = svg('svg', { width: scale.width, height: scale.height, role: 'img', 'aria-label': describe(journey) },
+      svg('defs', {}, svg('clipPath', { id: 'plot' }, svg('rect', { x: scale.left - 8, y: 0, width: scale.width - scale.left + 8, height: scale.height })),
+        svg('clipPath', { id: 'past' }, svg('rect', { x: 0, y: 0, width: Math.max(0, scale.x(until) + 0.5), height: scale.height }))),
+      grid(scale), rails(scale, stations),
+      svg('g', { class: 'threads', 'clip-path': 'url(#plot)' }, ...lines),
+      ...(journey ? [line(journey, scale, until)] : []));
+    this.#host.replaceChildren(chart, ...(journey ? [] : [h('p', { class: 'empty' }, 'Send a request to see it travel.')]));
+    if (journey && (journey.ended === undefined || this.#replayFrom !== undefined)) this.#draw();
+  }
+
+  /** Up to what time of the journey the line is drawn. @param {Journey|undefined} journey */
+  #progress(journey) {
+    if (!journey) return 0;
+    if (journey.ended === undefined || this.#replayFrom === undefined) return Infinity;
+    const share = (performance.now() - this.#replayFrom) / REVEAL;
+    if (share < 1) return journey.latency * share * share * (3 - 2 * share);
+    this.#replayFrom = undefined;
+    return Infinity;
+  }
+}
+
+/** Where times and stations are on the chart. */
+class Scale {
+  /** @param {number} width @param {Map<string, Label>} stations @param {number} span ms */
+  constructor(width, stations, span) {
+    const narrow = width < 560;
+    this.narrow = narrow;
+    this.width = Math.max(width, 260);
+    this.left = narrow ? 112 : 196;
+    this.row = narrow ? 50 : 54;
+    this.span = span;
+    this.stations = [...stations.keys()];
+    this.bottom = 30 + (this.stations.length - 1) * this.row + 26;
+    this.height = this.bottom + 24;
+  }
+
+  /** @param {number} ms */
+  x(ms) {
+    return this.left + Math.min(ms / this.span, 4) * (this.width - this.left - 18);
+  }
+
+  /** @param {string} station */
+  y(station) {
+    return 30 + Math.max(0, this.stations.indexOf(/** @type {any} */ (station))) * this.row;
+  }
+}
+
+/** How many ms the chart spans: the journey's own, or the others'. @param {Journey|undefined} journey @param {Journey[]} others */
+function span(journey, others) {
+  if (!journey) return Math.max(5, ...others.map((other) => other.latency));
+  if (journey.ended === undefined) return Math.max(20, journey.latency * 1.3);
+  return Math.max(0.2, journey.latency * 1.03);
+}
+
+/** Time's ticks, at round numbers. @param {Scale} scale */
+function grid(scale) {
+  const rough = scale.span / (scale.narrow ? 3 : 7);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5, 10].find((m) => m * power >= rough) ?? 10);
+  const decimals = Math.max(0, -Math.floor(Math.log10(step)));
+  const ticks = [];
+  for (let i = 0; i * step <= scale.span; i++) {
+    const x = scale.x(i * step);
+    ticks.push(svg('line', { x1: x, x2: x, y1: 12, y2: scale.bottom }));
+    if (x < scale.width - 40 || i === 0) ticks.push(svg('text', { x, y: scale.bottom + 16 }, (i * step).toFixed(decimals)));
+  }
+  return svg('g', { class: 'grid' }, ...ticks, svg('text', { x: scale.width - 2, y: scale.bottom + 16, class: 'unit' }, 'ms'));
+}
+
+/** @param {Scale} scale @param {Map<string, Label>} stations */
+function rails(scale, stations) {
+  const all = [...stations].map(([station, { name, detail, idle }]) => {
+    const y = scale.y(station);
+    const most = scale.narrow ? 15 : 25;
+    return svg('g', { class: idle ? 'rail idle' : 'rail', 'data-station': station },
+      svg('line', { x1: scale.left, x2: scale.width, y1: y, y2: y }),
+      svg('text', { x: 0, y: y - 2, class: 'name' }, fit(name, most)),
+      svg('text', { x: 0, y: y + 13, class: 'detail' }, fit(detail, scale.narrow ? 17 : 30)));
+  });
+  return svg('g', {}, ...all);
+}
+
+/** @param {string} text @param {number} most characters */
+const fit = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+/** Another request, as a thread. @param {Journey} journey @param {Scale} scale */
+function thread(journey, scale) {
+  const points = journey.stops().map(({ station, at }) => `${scale.x(at).toFixed(1)},${scale.y(station)}`);
+  return svg('polyline', { points: points.join(' '), 'data-path': journey.path, 'data-failed': journey.error ? true : undefined });
+}
+
+/** The request itself: its line up to a time, its stops, and where it is. @param {Journey} journey @param {Scale} scale @param {number} until */
+function line(journey, scale, until) {
+  const stops = journey.stops();
+  const segments = stops.slice(1).map((stop, i) =>
+    svg('line', { class: stop.way, x1: scale.x(stops[i].at), y1: scale.y(stops[i].station), x2: scale.x(stop.at), y2: scale.y(stop.station) }));
+  const marks = stops.filter((stop) => !stop.passing && stop.at <= until).map((stop) => mark(stop, scale));
+  const head = until === Infinity && journey.ended !== undefined ? [] : [train(position(stops, until), scale)];
+  const done = journey.ended !== undefined && until === Infinity;
+  return svg('g', { class: 'line' }, svg('g', { 'clip-path': 'url(#past)' }, ...segments), ...marks, ...(done ? times(stops, scale) : []),
+    ...(done && journey.error ? [cross(stops, scale)] : []), ...head);
+}
+
+/** @param {Stop} stop @param {Scale} scale */
+const mark = (stop, scale) => svg('circle', { class: stop.way, cx: scale.x(stop.at), cy: scale.y(stop.station), r: 4.5 });
+
+/** The time at each stop, where there is room for it. @param {Stop[]} stops @param {Scale} scale */
+function times(stops, scale) {
+  /** @type {[number, number][]} */
+  const taken = [];
+  return stops.filter((stop) => !stop.passing && stop.at > 0).map((stop) => {
+    const text = stop.at.toFixed(stop.at >= 100 ? 1 : 3);
+    const width = text.length * 7 + 6;
+    const end = scale.x(stop.at) + 8 + width > scale.width;
+    const x = scale.x(stop.at) + (end ? -8 - width : 8);
+    const y = scale.y(stop.station) - 8;
+    if (taken.some(([ox, oy]) => oy === y && Math.abs(ox - x) < width)) return undefined;
+    taken.push([x, y]);
+    return svg('text', { x, y }, text);
+  }).filter(Boolean);
+}
+
+/** Where it went wrong. @param {Stop[]} stops @param {Scale} scale */
+function cross(stops, scale) {
+  const stop = stops.find((s) => s.station === 'service' && s.way === 'dwell') ?? stops[1];
+  const [x, y] = [scale.x(stop.at), scale.y(stop.station)];
+  return svg('path', { class: 'cross', d: `M${x - 7} ${y - 7}l14 14M${x + 7} ${y - 7}l-14 14` });
+}
+
+/** Where the request is at a time. @param {Stop[]} stops @param {number} at */
+function position(stops, at) {
+  const next = stops.findIndex((stop) => stop.at >= at);
+  const b = stops[next] ?? stops[stops.length - 1];
+  const a = stops[Math.max(0, next - 1)];
+  const share = next <= 0 || b.at === a.at ? 1 : (at - a.at) / (b.at - a.at);
+  return { a, b, share };
+}
+
+/** @param {ReturnType<typeof position>} where @param {Scale} scale */
+function train({ a, b, share }, scale) {
+  const mix = (/** @type {number} */ from, /** @type {number} */ to) => from + (to - from) * share;
+  const [x, y] = [mix(scale.x(a.at), scale.x(b.at)), mix(scale.y(a.station), scale.y(b.station))];
+  return svg('g', { class: 'train' }, svg('circle', { class: `halo ${b.way}`, cx: x, cy: y, r: 13 }), svg('circle', { class: b.way, cx: x, cy: y, r: 6.5 }));
+}
+
+/** The chart in a sentence; the legs beside it say the rest. @param {Journey|undefined} journey */
+function describe(journey) {
+  if (!journey) return 'No request yet';
+  return `Request ${journey.number} to ${journey.service}, ${journey.outcome}, ${duration(journey.latency)}${journey.path ? `, ${journey.path}` : ''}`;
+}
