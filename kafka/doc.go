@@ -1,0 +1,28 @@
+// Package kafka writes requests to the topics of services and reads their
+// replies: the [Producer] is routing.Producer over a topic per service, and
+// [Replies] feeds one topic, the reply topic of the whole gateway, to
+// routing.Router.Deliver.
+//
+//	routing.Request ──▶ Producer ──▶ (orders.requests)      record.go, headers.go
+//	routing.Reply  ◀── decodeReply ◀── Replies.Run ◀── (parley.replies)
+//	                       │                                decode.go, replies.go
+//	     Receipt.Done ──▶ partition ──▶ commit              commits.go, owned.go
+//
+// # Non-obvious
+//
+// An offset is committed only when every earlier record of its partition is
+// done, and only for partitions that this node owns at that moment. Kafka does
+// not check the second half for a current member of the group: a commit that
+// was computed before a rebalance and sent after it would rewind the next
+// owner. So commits are made one at a time, each under the lock that a
+// rebalance waits for (Replies.committing), the one lock here that is held
+// across I/O.
+//
+// A receipt belongs to one ownership of one partition. What is told to a
+// receipt of a former ownership changes nothing, because nobody commits from
+// it any longer; no epoch has to be compared.
+//
+// Polled records are counted before rebalances are allowed again, and
+// delivered after. A delivery that waits for the table therefore never holds up
+// the group, and a record never counts for an ownership that did not poll it.
+package kafka

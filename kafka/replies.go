@@ -1,0 +1,324 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"parley/routing"
+)
+
+// Sink takes what Replies reads. routing.Router is one.
+type Sink interface {
+	// Deliver takes replies in the order of their partitions. It may block; it
+	// does not keep the slice. Each reply's Receipt is told once it is done.
+	Deliver(ctx context.Context, replies []*routing.Reply)
+	// SetHomes tells which partitions this node consumes now. It does not block.
+	SetHomes(*routing.Homes)
+}
+
+// Observer counts. A routing.Observer is one.
+type Observer interface {
+	Count(counter routing.Counter, label string)
+}
+
+// The protocols by which a group shares out its partitions.
+const (
+	Classic  = "classic"  // by its members, cooperative-sticky
+	Consumer = "consumer" // by the broker (KIP-848); Kafka 4.0 or newer
+)
+
+// RepliesOptions are what Replies is made of, besides where Kafka is.
+type RepliesOptions struct {
+	Topic    string
+	Group    string
+	Protocol string // Classic, the default, or Consumer
+	Node     routing.NodeID
+	Boot     string // tells this process from the node's former ones; default: the time
+	Sink     Sink
+	Observer Observer // nil for none
+
+	Heartbeat    time.Duration // Classic: 500 ms
+	Session      time.Duration // Classic: 6 s, the least that brokers allow by default
+	RevokeWait   time.Duration // for replies of a partition that is taken away to be done: 50 ms
+	ShutdownWait time.Duration // for all replies to be done before leaving the group: 2 s
+}
+
+// Replies reads the reply topic as a member of the gateway's group. Its methods
+// may be called from any goroutine.
+//
+// A group without commits starts at the start of the topic. A gateway's first
+// node may write requests before it owns a partition, and a partition that
+// never had a reply has no commit either, so any later start could skip an
+// answer. What is older than the gateway costs a look-up and is dropped; the
+// topic's short retention bounds it.
+//
+// Only committed records are read: a service may answer in transactions, and
+// an answer that it aborted is none.
+type Replies struct {
+	config  Config
+	options RepliesOptions
+	log     *slog.Logger
+
+	total atomic.Int32 // partitions of the topic, 0 where not known; written with mu held
+
+	// committing is held for a commit's whole round trip, so that a rebalance
+	// waits for it. It is taken before mu.
+	committing sync.Mutex
+
+	mu           sync.Mutex
+	owned        map[int32]*partition
+	joined       bool // the group has told what this node owns, be it nothing
+	leaving      bool
+	cancelCommit context.CancelFunc
+
+	batch   []*routing.Reply // belongs to Run
+	lastErr string           // belongs to Run
+}
+
+// NewReplies checks its options. It does not connect.
+func NewReplies(c Config, o RepliesOptions) (*Replies, error) {
+	r := &Replies{config: c, options: o.withDefaults(), log: c.log(), owned: make(map[int32]*partition)}
+	if r.options.Protocol != Classic && r.options.Protocol != Consumer {
+		return nil, fmt.Errorf("kafka: group protocol %q is neither %s nor %s", o.Protocol, Classic, Consumer)
+	}
+	if o.Topic == "" || o.Group == "" || o.Sink == nil {
+		return nil, errors.New("kafka: replies need a topic, a group and a sink")
+	}
+	r.config.ClientID = string(o.Node) + "-" + r.options.Boot
+	return r, nil
+}
+
+func (o RepliesOptions) withDefaults() RepliesOptions {
+	for _, d := range []struct {
+		at   *time.Duration
+		than time.Duration
+	}{
+		{&o.Heartbeat, 500 * time.Millisecond}, {&o.Session, 6 * time.Second},
+		{&o.RevokeWait, 50 * time.Millisecond}, {&o.ShutdownWait, 2 * time.Second},
+	} {
+		if *d.at <= 0 {
+			*d.at = d.than
+		}
+	}
+	if o.Protocol == "" {
+		o.Protocol = Classic
+	}
+	if o.Boot == "" {
+		o.Boot = strconv.FormatInt(time.Now().UnixMilli(), 36)
+	}
+	return o
+}
+
+// ClientID names this node's member in the group: "<node>-<boot>".
+func (r *Replies) ClientID() string { return r.config.ClientID }
+
+func (r *Replies) join() (*kgo.Client, error) {
+	opts := []kgo.Opt{
+		kgo.ConsumeTopics(r.options.Topic),
+		kgo.ConsumerGroup(r.options.Group),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchMinBytes(1), // a reply is not held back for company
+		kgo.FetchMaxWait(time.Second),
+		kgo.FetchMaxBytes(16 << 20),
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.RebalanceTimeout(10 * time.Second),
+		kgo.OnPartitionsAssigned(r.assigned),
+		kgo.OnPartitionsRevoked(r.revoked),
+		kgo.OnPartitionsLost(r.lost),
+	}
+	if r.options.Protocol == Consumer {
+		opts = append(opts, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
+	} else {
+		opts = append(opts, kgo.Balancers(kgo.CooperativeStickyBalancer()),
+			kgo.HeartbeatInterval(r.options.Heartbeat), kgo.SessionTimeout(r.options.Session))
+	}
+	return r.config.client(opts...)
+}
+
+// Run reads and delivers replies until ctx ends, then waits for those that are
+// out, at most ShutdownWait, commits, and leaves the group. It returns when
+// everything that it started has ended, nil after ctx. It is called once.
+func (r *Replies) Run(ctx context.Context) error {
+	client, err := r.join()
+	if err != nil {
+		return fmt.Errorf("kafka: join the group %s: %w", r.options.Group, err)
+	}
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { r.watch(background, client) })
+	running.Go(func() { r.commitAlways(background, client) })
+	err = r.poll(ctx, client)
+	r.leave(client)
+	cancel()
+	running.Wait()
+	return err
+}
+
+// poll reads until ctx ends or the client fails for good.
+func (r *Replies) poll(ctx context.Context, client *kgo.Client) error {
+	for {
+		fetches := client.PollRecords(ctx, pollRecords)
+		batch := r.take(fetches)
+		client.AllowRebalance()
+		if len(batch) > 0 {
+			r.options.Sink.Deliver(ctx, batch)
+			clear(batch)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if fetches.IsClientClosed() {
+			return errors.New("kafka: the client of the reply topic was closed")
+		}
+		r.complain(fetches)
+	}
+}
+
+const (
+	// pollRecords is how many records one delivery takes.
+	pollRecords = 4096
+	// slab is how many replies share one allocation: many, and few enough that
+	// one that waits for its client does not keep thousands.
+	slab = 32
+)
+
+// take counts and decodes polled records. No rebalance happens meanwhile.
+func (r *Replies) take(fetches kgo.Fetches) []*routing.Reply {
+	now := time.Now()
+	r.batch = r.batch[:0]
+	var free []routing.Reply
+	fetches.EachPartition(func(at kgo.FetchTopicPartition) {
+		r.mu.Lock()
+		p := r.owned[at.Partition]
+		r.mu.Unlock()
+		if p == nil {
+			return // not this node's any longer: the next owner reads it
+		}
+		for _, record := range at.Records {
+			if len(free) == 0 {
+				free = make([]routing.Reply, slab)
+			}
+			reply := &free[0]
+			token := p.add(record.Offset, sinceStart(now))
+			if why := decodeReply(record, reply); why != "" {
+				*reply = routing.Reply{}
+				r.drop(record, why)
+				p.Done(token)
+				continue
+			}
+			reply.Consumed, reply.ConsumedBy = now, r.options.Node
+			reply.Receipt, reply.Token = p, token
+			r.batch = append(r.batch, reply)
+			free = free[1:]
+		}
+	})
+	return r.batch
+}
+
+func (r *Replies) drop(record *kgo.Record, why routing.Drop) {
+	if r.options.Observer != nil {
+		r.options.Observer.Count(routing.Replies, string(routing.PathDropped))
+		r.options.Observer.Count(routing.Drops, string(why))
+	}
+	r.log.Info("reply dropped", "reason", string(why), "partition", record.Partition, "offset", record.Offset)
+}
+
+// complain logs what the client could not read, once for as long as it stays
+// the same.
+func (r *Replies) complain(fetches kgo.Fetches) {
+	if err := fetches.Err(); err == nil {
+		if !fetches.Empty() {
+			r.lastErr = ""
+		}
+	} else if text := err.Error(); text != r.lastErr {
+		r.lastErr = text
+		r.log.Warn("replies cannot be read", "topic", r.options.Topic, "group", r.options.Group, "err", err)
+	}
+}
+
+// leave waits for what is out, commits and leaves the group: the client calls
+// revoked.
+func (r *Replies) leave(client *kgo.Client) {
+	r.mu.Lock()
+	r.leaving = true
+	r.tellHomesLocked()
+	owned := make([]*partition, 0, len(r.owned))
+	for _, p := range r.owned {
+		owned = append(owned, p)
+	}
+	r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), r.options.ShutdownWait)
+	for _, p := range owned {
+		p.drain(ctx)
+	}
+	cancel()
+	ctx, cancel = context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	if err := client.LeaveGroupContext(ctx); err != nil {
+		r.log.Warn("the group was not left cleanly", "group", r.options.Group, "err", err)
+	}
+	client.CloseAllowingRebalance()
+}
+
+// commitFailed logs a commit that Kafka did not take. The next one repeats it.
+func (r *Replies) commitFailed(err error, refused map[int32]error) {
+	if err == nil {
+		for _, e := range refused {
+			err = e
+		}
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		r.log.Warn("offsets not committed", "topic", r.options.Topic, "err", err)
+	}
+}
+
+// refusals are the partitions that a commit was not accepted for.
+func refusals(answer *kmsg.OffsetCommitResponse) map[int32]error {
+	refused := make(map[int32]error)
+	if answer == nil {
+		return refused
+	}
+	for _, t := range answer.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				refused[p.Partition] = err
+			}
+		}
+	}
+	return refused
+}
+
+// Assigned tells whether the group has told this node what it owns, be it nothing.
+func (r *Replies) Assigned() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.joined
+}
+
+// Stats tells how many partitions this node owns, how many replies cannot be
+// committed yet, and how long the oldest of them has waited.
+func (r *Replies) Stats() (owned, uncommitted int, oldest time.Duration) {
+	now := sinceStart(time.Now())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.owned {
+		n, since := p.outstanding()
+		if uncommitted += n; n > 0 {
+			oldest = max(oldest, now-since)
+		}
+	}
+	return len(r.owned), uncommitted, oldest
+}
