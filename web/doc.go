@@ -1,0 +1,59 @@
+// Package web is the HTTP edge: calls of services that are parked until their
+// outcome, the demo page, health and metrics.
+//
+//	POST   /services/{service}[/any/path][?query]   (GET, PUT, PATCH, DELETE too)
+//	GET    /ws                      the socket's door, mounted from elsewhere
+//	GET    /healthz                 200 while the process lives
+//	GET    /readyz                  200 when every check passes, else 503
+//	GET    /  and its assets        the demo page, unless it is off
+//	GET    /page.json               what the demo page must know: nodes, services
+//	GET    /client/parley.js        the JavaScript client, for any page to import
+//
+// # A call
+//
+// Body and content type reach the service byte for byte. The method, the path
+// below the service's name (escaped as the client sent it) and the raw query go
+// along. Request headers that the service's list of forwarded headers names
+// become record headers under their lower-case names; authorization, cookie and
+// the headers of the connection never do. A header that is listed but has a
+// name that Parley or a dialect uses is refused, as is a content-encoding that
+// is not forwarded, since the service could not read such a body, and a path
+// with dot segments, since it would leave the service's own part.
+//
+//	Prefer: wait=5       the timeout in seconds, at most the service's longest;
+//	                     answered by Preference-Applied with what holds
+//	parley-key: k        the record key, instead of one of Parley's choice
+//	parley-want: trace   asks for the response header parley-trace, in JSON
+//
+// The response has the reply's body, its status (200 unless the service chose
+// one from 200 to 599) and of its headers content-type, location, etag,
+// cache-control and x-…; the header parley-request-id names the request. A reply
+// without a content type gets none. It runs no script in the gateway's own
+// origin (Content-Security-Policy: sandbox), whatever its type.
+//
+// A service that answers with a stream is waited for until its final reply; the
+// caller gets one JSON array of all replies, in order. What is not JSON stands in
+// it as {"$bytes":"<base64>"}, and an empty final reply is left out. The parts
+// may have as many bytes together as a request's body, else the call ends as
+// too_large; a stream that ends in an error is that error alone.
+//
+// # Problems
+//
+// Whatever goes wrong is application/problem+json (RFC 9457): type, title,
+// status, detail, and code (the word, see routing/errors.go), outcome
+// (not_sent, unknown, done), retry, and request, where there is one. A
+// service_error has the service's own words in the member service: code,
+// message, contentType and body. The statuses are in problem.go.
+//
+// # Origins
+//
+// A request that names its Origin must come from the gateway's own (scheme and
+// host as this server sees them, so behind a proxy that ends TLS the origin must
+// be listed) or from a listed one, else it is refused with 403 before anything
+// else happens. A request without one is not a browser's and passes.
+//
+// # Goroutines
+//
+// The package starts none. A parked call waits in the goroutine of its own
+// connection, and is a sink of the one session that the server holds.
+package web
