@@ -47,7 +47,8 @@ export async function overHTTP(url, question, journey) {
     }
   } catch (error) {
     const word = abort.signal.aborted ? 'cancelled' : 'unavailable';
-    finish(journey, undefined, new ParleyError({ code: 0, message: String(error), data: { code: word, outcome: 'unknown', retry: false } }));
+    const message = word === 'cancelled' ? 'this page cancelled the call' : String(error);
+    finish(journey, undefined, new ParleyError({ code: 0, message, data: { code: word, outcome: 'unknown', retry: false } }));
   }
 }
 

@@ -52,7 +52,7 @@ export class Composer {
       if (!this.#form.reportValidity()) return;
       this.#use((question) => on.burst(question, this.door, Number(this.#form.elements.count.value)));
     });
-    this.#form.addEventListener('input', () => on.changed());
+    for (const type of ['input', 'change']) this.#form.addEventListener(type, () => on.changed()); // a tab changes after its input
   }
 
   /** @returns {'ws'|'http'} */

@@ -26,7 +26,7 @@ export class Latency {
     const sorted = answered.map((journey) => journey.latency).sort((a, b) => a - b);
     const [p50, p99] = [percentile(sorted, 0.5), percentile(sorted, 0.99)];
     const relayed = answered.filter((journey) => journey.path === 'relay').length;
-    const figures = [['p50', figure(p50)], ['p99', figure(p99)], ['answered', answered.length], ['failed', this.#journeys.length - answered.length], ['relayed', answered.length ? `${Math.round((relayed / answered.length) * 100)} %` : '–']];
+    const figures = [['p50', figure(p50)], ['p99', figure(p99)], ['ok', answered.length], ['failed', this.#journeys.length - answered.length], ['relayed', answered.length ? `${Math.round((relayed / answered.length) * 100)} %` : '–']];
     byID('figures').replaceChildren(...figures.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))));
     this.#host.replaceChildren(chart(this.#journeys, p50, p99, Math.max(200, this.#host.clientWidth)));
   }

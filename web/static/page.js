@@ -17,7 +17,7 @@ const KEPT = 1000; // journeys
 const THREADS = 60; // drawn behind the chosen one
 
 /** @type {{node: string, nodes: import('./connection.js').Node[], services: {name: string, topic: string, timeout: number}[]}} */
-const facts = await (await fetch('/page.json')).json();
+const facts = await learn();
 
 /** @type {Journey[]} newest first */ const journeys = [];
 /** @type {Journey|undefined} */ let chosen;
@@ -40,22 +40,43 @@ byID('forget').addEventListener('click', () => {
   choose(journeys[0], false);
 });
 
+byID('terminal').parentElement.open = matchMedia('(min-width: 1600px)').matches;
 connection.connect();
+choose(undefined, false);
 showTerminal();
+
+/** What the gateway says of itself, as soon as it answers. */
+async function learn() {
+  for (;;) {
+    try {
+      return await (await fetch('/page.json')).json();
+    } catch {
+      byID('state').textContent = 'the gateway does not answer';
+      await new Promise((again) => setTimeout(again, 2000));
+    }
+  }
+}
 
 /** @param {import('./callers.js').Question} question @param {'ws'|'http'} door */
 function send(question, door) {
   chosen = begin(question, door);
   showIfSlow(chosen);
+  bringIntoView();
 }
 
 /** @param {import('./callers.js').Question} question @param {'ws'|'http'} door @param {number} count */
 function burst(question, door, count) {
   for (let i = 0; i < count; i++) chosen = begin(question, door);
   showIfSlow(/** @type {Journey} */ (chosen));
+  bringIntoView();
 }
 
-/** @param {Journey} journey */
+/** On a phone the journey is below the form. */
+function bringIntoView() {
+  if (matchMedia('(max-width: 959px)').matches) byID('journey-title').scrollIntoView({ behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
+}
+
+/** Shows that a request is on its way, unless it is back before one could see it. @param {Journey} journey */
 function showIfSlow(journey) {
   setTimeout(() => journey === chosen && journey.ended === undefined && choose(journey, false), CALM);
 }
@@ -76,7 +97,7 @@ function begin(question, door) {
 function ended(journey) {
   if (journey !== chosen) return showOthers();
   choose(journey, true);
-  byID('announce').textContent = `Request ${journey.number} to ${journey.service}: ${journey.outcome} after ${duration(journey.latency)}`;
+  byID('announce').textContent = `Request ${journey.number} to ${journey.service}: ${journey.outcome} after ${duration(journey.latency)}. ${journey.error?.message ?? ''}`;
 }
 
 /** @param {Journey|undefined} journey @param {boolean} replay */
@@ -103,14 +124,14 @@ function stations(journey) {
   /** @type {Map<import('./journey.js').Station, import('./timetable.js').Label>} */
   const all = new Map([
     ['client', { name: 'you', detail: journey?.door === 'http' ? 'HTTP, parked' : 'this browser' }],
-    ['node', { name: `node ${node}`, detail: trace?.path === 'home' ? 'asked, and got the reply' : 'holds your session' }],
+    ['node', { name: `node ${node}`, detail: trace?.path === 'home' ? 'got its own reply' : 'has your session' }],
     ['request', { name: topic, detail: place(trace?.requestRecord) }],
-    ['service', { name: service, detail: 'knows nothing of browsers' }],
+    ['service', { name: service, detail: 'knows only Kafka' }],
     ['reply', { name: trace?.replyRecord?.topic ?? 'parley.replies', detail: place(trace?.replyRecord) }],
   ]);
   const relayed = trace?.path === 'relay';
   const other = relayed ? trace?.consumedBy : connection.others[0];
-  if (other) all.set('other', { name: `node ${other}`, detail: relayed ? 'consumed and relayed it' : 'not needed', idle: !relayed });
+  if (other) all.set('other', { name: `node ${other}`, detail: relayed ? 'consumed, relayed' : 'not needed', idle: !relayed });
   return all;
 }
 

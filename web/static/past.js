@@ -29,6 +29,7 @@ export class Past {
 
   #render() {
     const focused = /** @type {HTMLElement} */ (document.activeElement)?.dataset.number;
+    if (this.#chosen && !this.#journeys.includes(this.#chosen)) this.#chosen = undefined;
     const rows = this.#journeys.map((journey) => this.#row(journey));
     this.#list.replaceChildren(...(rows.length ? rows : [h('li', { class: 'empty' }, 'None yet.')]));
     if (focused) this.#list.querySelector(`[data-number="${focused}"]`)?.focus();
@@ -39,7 +40,7 @@ export class Past {
     const chosen = journey === this.#chosen;
     const { outcome } = journey;
     const kind = outcome === 'waiting' || outcome === 'ok' ? outcome : 'bad';
-    const attributes = { type: 'button', class: 'row', 'data-number': journey.number, 'aria-current': chosen ? 'true' : undefined, tabindex: chosen ? 0 : -1 };
+    const attributes = { type: 'button', class: 'row', 'data-number': journey.number, 'aria-current': chosen ? 'true' : undefined, tabindex: chosen || (!this.#chosen && journey === this.#journeys[0]) ? 0 : -1 };
     return h('li', {}, h('button', { ...attributes, onclick: () => this.#choose(journey) },
       h('span', { class: 'number' }, journey.number), h('span', { class: 'service' }, journey.service),
       h('span', { class: 'door' }, journey.door === 'ws' ? 'ws' : 'http'), h('span', { class: `word ${kind}` }, outcome),

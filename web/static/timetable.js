@@ -37,28 +37,34 @@ export class Timetable {
     this.#draw();
   }
 
+  /** Draws all of it; what moves is then drawn again by itself, frame by frame. */
   #render() {
     const journey = this.#journey;
     const stations = this.#labels(journey);
     const scale = new Scale(this.#host.clientWidth, stations, span(journey, this.#others));
-    const lines = this.#others.filter((other) => other !== journey).map((other) => thread(other, scale));
-    const until = this.#progress(journey);
+    const threads = this.#others.filter((other) => other !== journey).map((other) => thread(other, scale));
+    const moving = svg('g', { class: 'line' });
+    const clip = svg('clipPath', { id: 'plot' }, svg('rect', { x: scale.left - 8, y: 0, width: scale.width - scale.left + 8, height: scale.height }));
     const chart = svg('svg', { width: scale.width, height: scale.height, role: 'img', 'aria-label': describe(journey) },
-      svg('defs', {}, svg('clipPath', { id: 'plot' }, svg('rect', { x: scale.left - 8, y: 0, width: scale.width - scale.left + 8, height: scale.height })),
-        svg('clipPath', { id: 'past' }, svg('rect', { x: 0, y: 0, width: Math.max(0, scale.x(until) + 0.5), height: scale.height }))),
-      grid(scale), rails(scale, stations),
-      svg('g', { class: 'threads', 'clip-path': 'url(#plot)' }, ...lines),
-      ...(journey ? [line(journey, scale, until)] : []));
+      svg('defs', {}, clip), grid(scale), rails(scale, stations), svg('g', { class: 'threads', 'clip-path': 'url(#plot)' }, ...threads), moving);
     this.#host.replaceChildren(chart, ...(journey ? [] : [h('p', { class: 'empty' }, 'Send a request to see it travel.')]));
-    if (journey && (journey.ended === undefined || this.#replayFrom !== undefined)) this.#draw();
+    if (journey) this.#move(journey, scale, moving);
   }
 
-  /** Up to what time of the journey the line is drawn. @param {Journey|undefined} journey */
+  /** @param {Journey} journey @param {Scale} scale @param {Element} moving */
+  #move(journey, scale, moving) {
+    if (!moving.isConnected) return; // drawn anew
+    if (span(journey, []) !== scale.span) return this.#draw();
+    const until = this.#progress(journey);
+    moving.replaceChildren(...line(journey, scale, until));
+    if (journey.ended === undefined || until < journey.latency) requestAnimationFrame(() => this.#move(journey, scale, moving));
+  }
+
+  /** Up to what time of the journey the line is drawn. @param {Journey} journey */
   #progress(journey) {
-    if (!journey) return 0;
     if (journey.ended === undefined || this.#replayFrom === undefined) return Infinity;
     const share = (performance.now() - this.#replayFrom) / REVEAL;
-    if (share < 1) return journey.latency * share * share * (3 - 2 * share);
+    if (share < 1) return journey.latency * share * share * (3 - 2 * share); // eases in and out
     this.#replayFrom = undefined;
     return Infinity;
   }
@@ -90,10 +96,10 @@ class Scale {
   }
 }
 
-/** How many ms the chart spans: the journey's own, or the others'. @param {Journey|undefined} journey @param {Journey[]} others */
+/** How many ms the chart spans: the journey's own; without one, the others'. @param {Journey|undefined} journey @param {Journey[]} others */
 function span(journey, others) {
   if (!journey) return Math.max(5, ...others.map((other) => other.latency));
-  if (journey.ended === undefined) return Math.max(20, journey.latency * 1.3);
+  if (journey.ended === undefined) return 20 * 2 ** Math.max(0, Math.ceil(Math.log2(journey.latency / 18))); // in steps, while it grows
   return Math.max(0.2, journey.latency * 1.03);
 }
 
@@ -116,11 +122,11 @@ function grid(scale) {
 function rails(scale, stations) {
   const all = [...stations].map(([station, { name, detail, idle }]) => {
     const y = scale.y(station);
-    const most = scale.narrow ? 15 : 25;
+    const most = scale.narrow ? 15 : 24;
     return svg('g', { class: idle ? 'rail idle' : 'rail', 'data-station': station },
       svg('line', { x1: scale.left, x2: scale.width, y1: y, y2: y }),
       svg('text', { x: 0, y: y - 2, class: 'name' }, fit(name, most)),
-      svg('text', { x: 0, y: y + 13, class: 'detail' }, fit(detail, scale.narrow ? 17 : 30)));
+      svg('text', { x: 0, y: y + 13, class: 'detail' }, fit(scale.narrow ? detail.replace('partition ', 'p') : detail, scale.narrow ? 18 : 30)));
   });
   return svg('g', {}, ...all);
 }
@@ -137,17 +143,21 @@ function thread(journey, scale) {
 /** The request itself: its line up to a time, its stops, and where it is. @param {Journey} journey @param {Scale} scale @param {number} until */
 function line(journey, scale, until) {
   const stops = journey.stops();
-  const segments = stops.slice(1).map((stop, i) =>
-    svg('line', { class: stop.way, x1: scale.x(stops[i].at), y1: scale.y(stops[i].station), x2: scale.x(stop.at), y2: scale.y(stop.station) }));
-  const marks = stops.filter((stop) => !stop.passing && stop.at <= until).map((stop) => mark(stop, scale));
-  const head = until === Infinity && journey.ended !== undefined ? [] : [train(position(stops, until), scale)];
-  const done = journey.ended !== undefined && until === Infinity;
-  return svg('g', { class: 'line' }, svg('g', { 'clip-path': 'url(#past)' }, ...segments), ...marks, ...(done ? times(stops, scale) : []),
-    ...(done && journey.error ? [cross(stops, scale)] : []), ...head);
+  const { passed, a, b, share } = position(stops, until);
+  const [x, y] = [mix(scale.x(a.at), scale.x(b.at), share), mix(scale.y(a.station), scale.y(b.station), share)];
+  const segments = passed.slice(1).map((stop, i) => segment(stop.way, scale.x(passed[i].at), scale.y(passed[i].station), scale.x(stop.at), scale.y(stop.station)));
+  const marks = passed.filter((stop) => !stop.passing).map((stop) => svg('circle', { class: stop.way, cx: scale.x(stop.at), cy: scale.y(stop.station), r: 4.5 }));
+  if (journey.ended === undefined || until !== Infinity) {
+    return [...segments, segment(b.way, scale.x(a.at), scale.y(a.station), x, y), ...marks, train(b.way, x, y)];
+  }
+  return [...segments, ...marks, ...times(stops, scale), ...(journey.error ? [cross(stops, scale)] : [])];
 }
 
-/** @param {Stop} stop @param {Scale} scale */
-const mark = (stop, scale) => svg('circle', { class: stop.way, cx: scale.x(stop.at), cy: scale.y(stop.station), r: 4.5 });
+/** @param {number} from @param {number} to @param {number} share */
+const mix = (from, to, share) => from + (to - from) * share;
+
+/** @param {Stop['way']} way @param {number} x1 @param {number} y1 @param {number} x2 @param {number} y2 */
+const segment = (way, x1, y1, x2, y2) => svg('line', { class: way, x1, y1, x2, y2 });
 
 /** The time at each stop, where there is room for it. @param {Stop[]} stops @param {Scale} scale */
 function times(stops, scale) {
@@ -172,21 +182,16 @@ function cross(stops, scale) {
   return svg('path', { class: 'cross', d: `M${x - 7} ${y - 7}l14 14M${x + 7} ${y - 7}l-14 14` });
 }
 
-/** Where the request is at a time. @param {Stop[]} stops @param {number} at */
+/** Where the request is at a time: what it passed, and how far it is from one stop to the next. @param {Stop[]} stops @param {number} at */
 function position(stops, at) {
-  const next = stops.findIndex((stop) => stop.at >= at);
-  const b = stops[next] ?? stops[stops.length - 1];
-  const a = stops[Math.max(0, next - 1)];
-  const share = next <= 0 || b.at === a.at ? 1 : (at - a.at) / (b.at - a.at);
-  return { a, b, share };
+  const next = stops.findIndex((stop) => stop.at > at);
+  if (next < 0) return { passed: stops, a: stops[stops.length - 1], b: stops[stops.length - 1], share: 1 };
+  const [a, b] = [stops[Math.max(0, next - 1)], stops[next]];
+  return { passed: stops.slice(0, next), a, b, share: (at - a.at) / (b.at - a.at) };
 }
 
-/** @param {ReturnType<typeof position>} where @param {Scale} scale */
-function train({ a, b, share }, scale) {
-  const mix = (/** @type {number} */ from, /** @type {number} */ to) => from + (to - from) * share;
-  const [x, y] = [mix(scale.x(a.at), scale.x(b.at)), mix(scale.y(a.station), scale.y(b.station))];
-  return svg('g', { class: 'train' }, svg('circle', { class: `halo ${b.way}`, cx: x, cy: y, r: 13 }), svg('circle', { class: b.way, cx: x, cy: y, r: 6.5 }));
-}
+/** @param {Stop['way']} way @param {number} x @param {number} y */
+const train = (way, x, y) => svg('g', { class: 'train' }, svg('circle', { class: `halo ${way}`, cx: x, cy: y, r: 13 }), svg('circle', { class: way, cx: x, cy: y, r: 6.5 }));
 
 /** The chart in a sentence; the legs beside it say the rest. @param {Journey|undefined} journey */
 function describe(journey) {

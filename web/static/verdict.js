@@ -5,7 +5,7 @@ import { byID, clip, duration, h } from './dom.js';
 /** @typedef {import('./journey.js').Journey} Journey */
 
 const OUTCOMES = {
-  not_sent: 'It is not in Kafka: safe to send again.',
+  not_sent: 'It never came to Kafka.',
   unknown: 'The service may have seen it.',
   done: 'The service has answered it.',
 };
@@ -21,6 +21,7 @@ export function showVerdict(journey) {
   byID('journey-name').textContent = journey ? `#${journey.number} ${journey.service}${journey.trace ? ` · ${journey.trace.request}` : ''}` : '';
   byID('cancel').hidden = journey?.outcome !== 'waiting';
   byID('replay').hidden = !journey || journey.outcome === 'waiting';
+  byID('verdict').hidden = byID('detail').hidden = !journey;
   byID('verdict').replaceChildren(...(journey ? verdict(journey) : []));
   byID('legs').replaceChildren(...(journey?.ended === undefined ? [] : legs(journey)));
   byID('asked').textContent = journey ? pretty(journey.params, Object.values(journey.meta).some(Boolean) ? journey.meta : undefined) : '';
@@ -39,9 +40,15 @@ function verdict(journey) {
   const own = data.service?.code ? ` (${data.service.code})` : '';
   return [
     h('span', { class: 'word bad' }, code), took,
-    h('p', {}, h('b', {}, `${message}${own}`), ` ${OUTCOMES[outcome] ?? ''} ${retry ? 'The same request may succeed later.' : 'Trying again would not help.'}`),
+    h('p', {}, h('b', {}, `${message}${own}`), ` ${OUTCOMES[outcome] ?? ''} ${advice(outcome, retry)}`),
     h('p', { class: 'mono note' }, `outcome: ${outcome} · retry: ${retry}`),
   ];
+}
+
+/** Whether to send it again. @param {string} outcome @param {boolean} retry */
+function advice(outcome, retry) {
+  if (retry) return 'The same request may succeed later.';
+  return outcome === 'unknown' ? 'Sent again, it might be done twice.' : 'Sent again, it would fail again.';
 }
 
 /** @param {Journey} journey */

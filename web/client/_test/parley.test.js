@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 
 import { FakeSocket, sockets } from './fakesocket.js';
-import { Client, ParleyError, connect } from './parley.js';
+import { Client, ParleyError, connect } from '../parley.js';
 
 /** @type {Client} */ let client;
 
