@@ -64,7 +64,7 @@ func (b *batch) enter() bool {
 	c := b.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.batched >= c.server.OpenRequests {
+	if c.batched >= c.server.o.OpenRequests {
 		return false
 	}
 	c.batched++
@@ -95,7 +95,7 @@ func (b *batch) Deliver(d routing.Delivery) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := item{kind: delivery, d: d}
-	if c.kept+i.cost() > burst/2*c.server.SendQueue {
+	if c.kept+i.cost() > burst/2*c.server.o.SendQueue {
 		d.Reply, d.Err = nil, &routing.Error{
 			Word: routing.TooLarge, Outcome: routing.Done, Message: "the answers to the batch are too large together",
 		}

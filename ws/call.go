@@ -14,11 +14,11 @@ func (c *conn) takeCall(p *parser, m *message, to *batch) {
 	c.called = true
 	call := &routing.Call{Door: routing.DoorWS, ClientID: string(m.id), Notify: m.id == nil}
 	call.Digest = maphash.Bytes(digestSeed, m.raw)
-	if service := c.server.Router.Service(string(m.method)); service != nil {
+	if service := c.server.o.Router.Service(string(m.method)); service != nil {
 		call.Service = service.Name
 		if e := c.fill(p, m, call, service); e != nil {
-			c.server.Observer.Count(routing.Refusals, string(e.Word))
-			c.server.Observer.Finished(service.Name, routing.DoorWS, e.Word, 0)
+			c.server.o.Observer.Count(routing.Refusals, string(e.Word))
+			c.server.o.Observer.Finished(service.Name, routing.DoorWS, e.Word, 0)
 			c.refuseCall(m, to, e)
 			return
 		}
@@ -39,7 +39,7 @@ func (c *conn) fill(p *parser, m *message, call *routing.Call, service *routing.
 	if call.Body, call.ContentType, e = p.body(m.params); e != nil {
 		return e
 	}
-	return p.meta(m.meta, call, service, c.server.Reserved)
+	return p.meta(m.meta, call, service, c.server.o.Reserved)
 }
 
 // refuseCall answers a call with an error that has been counted. A notification

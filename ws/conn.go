@@ -3,7 +3,6 @@ package ws
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"runtime/debug"
@@ -51,10 +50,6 @@ type conn struct {
 	times
 }
 
-// closeWait is how long a client has to read what is on its way to it and to
-// answer a close frame.
-const closeWait = 5 * time.Second
-
 // serve runs the connection to its end.
 func (c *conn) serve(unknownSubprotocol bool) {
 	defer c.end()
@@ -70,7 +65,7 @@ func (c *conn) serve(unknownSubprotocol bool) {
 
 // open gives the connection a session. Where the node has too many the socket is closed.
 func (c *conn) open(ctx context.Context) bool {
-	session, e := c.server.Router.Open(ctx, routing.OpenSession{Sink: c, Acks: c.v1})
+	session, e := c.server.o.Router.Open(ctx, routing.OpenSession{Sink: c, Acks: c.v1})
 	if e != nil {
 		c.close(&closeCrowded)
 		return false
@@ -85,7 +80,7 @@ func (c *conn) open(ctx context.Context) bool {
 func (c *conn) readAll() {
 	defer func() {
 		if p := recover(); p != nil {
-			c.server.Log.Error("a message made the gateway panic", "panic", p, "stack", string(debug.Stack()))
+			c.server.o.Log.Error("a message made the gateway panic", "panic", p, "stack", string(debug.Stack()))
 			c.close(&closeBug)
 		}
 	}()
@@ -115,7 +110,7 @@ func (c *conn) readOne() error {
 	}
 	frame := frames.Get().(*buffer)
 	defer frame.release()
-	if err := frame.fill(r, int(c.server.Frame), c.tooBig); err != nil {
+	if err := frame.fill(r, int(c.server.o.Frame), c.tooBig); err != nil {
 		return err
 	}
 	switch {
@@ -135,7 +130,7 @@ func (c *conn) tooBig() { c.close(&closeTooBig) }
 func (c *conn) timeMessage() {
 	if !c.timed && c.begun.Load() {
 		c.timed = true
-		c.setReadDeadline(time.Now().Add(c.server.MessageTimeout))
+		c.setReadDeadline(time.Now().Add(c.server.o.MessageTimeout))
 	}
 }
 
@@ -153,144 +148,5 @@ func (c *conn) setReadDeadline(at time.Time) {
 	defer c.mu.Unlock()
 	if c.why.Load() == nil {
 		_ = c.nc.SetReadDeadline(at)
-	}
-}
-
-// close ends the socket: what is queued is written, then a close frame, then
-// the client has closeWait to answer with its own. The first reason counts.
-// It does not block and may be called from any goroutine.
-func (c *conn) close(why *closing) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closeLocked(why)
-}
-
-func (c *conn) closeLocked(why *closing) {
-	if c.dead || !c.why.CompareAndSwap(nil, why) {
-		return
-	}
-	if why == &closeSlow {
-		c.forgetLocked()
-	}
-	c.windUpLocked()
-}
-
-// windUpLocked starts the end of a socket that has a reason for it.
-func (c *conn) windUpLocked() {
-	if c.nc == nil {
-		return // it is still in its handshake: attach does it
-	}
-	soon := time.Now().Add(closeWait)
-	_ = c.nc.SetReadDeadline(soon)
-	_ = c.nc.SetWriteDeadline(soon)
-	c.wakeWriterLocked()
-}
-
-// drop ends the socket at once, without a close frame. It does not block.
-func (c *conn) drop(why *closing) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.dropLocked(why)
-}
-
-func (c *conn) dropLocked(why *closing) {
-	c.why.CompareAndSwap(nil, why)
-	c.sealed = true
-	if c.nc != nil {
-		cut(c.nc)
-	}
-}
-
-// cut closes a connection without the goodbye that TLS writes, which may block.
-func cut(nc net.Conn) {
-	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		nc = secure.NetConn()
-	}
-	_ = nc.Close()
-}
-
-// attach takes the network connection, at the end of the handshake.
-func (c *conn) attach(nc net.Conn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.nc = nc
-	switch {
-	case c.sealed:
-		cut(nc)
-	case c.why.Load() != nil:
-		c.windUpLocked()
-	}
-}
-
-// end waits for the writer, which may have a close frame to write, and frees
-// everything.
-func (c *conn) end() {
-	c.mu.Lock()
-	c.dead = true
-	why := c.why.Load()
-	if why == nil {
-		why = &lostClient
-		_ = c.nc.SetWriteDeadline(time.Now().Add(closeWait))
-	}
-	if c.timer.Stop() {
-		c.running.Done()
-	}
-	c.mu.Unlock()
-	c.running.Wait()
-	_ = c.nc.Close()
-	_ = c.ws.CloseNow()
-	var session routing.SessionID
-	if c.session != nil {
-		session = c.session.ID()
-		c.session.Close()
-	}
-	c.server.ended(session, why)
-}
-
-// ended reports the end of a socket.
-func (s *Server) ended(session routing.SessionID, why *closing) {
-	if !why.refusal() {
-		s.Log.Debug("socket ended", "session", string(session), "why", why.word)
-		return
-	}
-	s.Observer.Count(routing.Refusals, why.word)
-	s.Log.Info("socket closed", "session", string(session), "why", why.word, "code", int(why.code))
-}
-
-// buffer is what a message is read into, while it is being read and dealt with:
-// an idle socket has none.
-type buffer struct{ b []byte }
-
-var frames = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 4096)} }}
-
-const keepBuffer = 64 << 10 // a buffer that has grown larger is not kept
-
-func (b *buffer) release() {
-	if cap(b.b) <= keepBuffer {
-		b.b = b.b[:0]
-		frames.Put(b)
-	}
-}
-
-// fill reads all of r, and calls tooBig once when that is more than limit
-// bytes, of which the rest is thrown away.
-func (b *buffer) fill(r io.Reader, limit int, tooBig func()) error {
-	for {
-		if len(b.b) == cap(b.b) {
-			b.b = append(b.b, 0)[:len(b.b)]
-		}
-		n, err := r.Read(b.b[len(b.b):cap(b.b)])
-		b.b = b.b[:len(b.b)+n]
-		if len(b.b) > limit {
-			tooBig()
-			_, err = io.Copy(io.Discard, r)
-			return err
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
 	}
 }

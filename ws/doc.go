@@ -85,7 +85,7 @@
 //
 // # Goroutines
 //
-// A connection has one reader, which is the handler's own goroutine, and a
+// A connection has one reader, a goroutine that the handshake starts, and a
 // writer only while there is something to write, so that an idle socket costs
 // one goroutine. A timer wakes a third for a moment to ping the client and to
 // see whether the socket has to end. The reader waits for nobody but the socket,

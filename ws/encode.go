@@ -177,13 +177,13 @@ func (s *Server) appendWelcome(dst []byte, session *routing.Session) []byte {
 	dst = append(dst, `,"secret":`...)
 	dst = appendText(dst, session.Secret())
 	dst = append(dst, `,"resumed":false,"node":`...)
-	dst = appendText(dst, s.Router.Node())
+	dst = appendText(dst, s.o.Router.Node())
 	dst = append(dst, `,"limits":{"frame":`...)
-	dst = strconv.AppendInt(dst, s.Frame, 10)
+	dst = strconv.AppendInt(dst, s.o.Frame, 10)
 	dst = append(dst, `,"open":`...)
-	dst = strconv.AppendInt(dst, int64(s.OpenRequests), 10)
+	dst = strconv.AppendInt(dst, int64(s.o.OpenRequests), 10)
 	dst = append(dst, `,"resume":`...)
-	dst = strconv.AppendInt(dst, s.Resume.Milliseconds(), 10)
+	dst = strconv.AppendInt(dst, s.o.Resume.Milliseconds(), 10)
 	return append(dst, "}}}"...)
 }
 

@@ -82,12 +82,13 @@ func (c *conn) result(to *batch, id, result []byte) {
 // refuse answers a message with an error; nil stands for the id null. The
 // eleventh within a minute of those that teach ends the socket.
 func (c *conn) refuse(to *batch, id []byte, e *routing.Error) {
-	c.server.Observer.Count(routing.Refusals, string(e.Word))
+	c.server.o.Observer.Count(routing.Refusals, string(e.Word))
 	c.refused(to, id, e)
 }
 
 // refused does what refuse does for an error that has been counted.
 func (c *conn) refused(to *batch, id []byte, e *routing.Error) {
+	c.server.o.Log.Debug("message refused", "word", string(e.Word), "why", e.Message)
 	c.answer(to, c.server.appendError(nil, id, e))
 	if teaches(e.Word) {
 		c.strike()

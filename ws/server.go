@@ -78,7 +78,7 @@ func (o Options) withDefaults() Options {
 // Server is the WebSocket edge of one node. Its methods may be called from any
 // goroutine.
 type Server struct {
-	Options
+	o        Options
 	origins  origins
 	discover []byte // the answer to rpc.discover
 	example  []byte // a request that works as it is
@@ -87,7 +87,7 @@ type Server struct {
 	mu      sync.Mutex
 	down    bool // no new sockets
 	conns   map[*conn]struct{}
-	running sync.WaitGroup // the handlers; added to under mu, while not down
+	running sync.WaitGroup // the sockets; added to under mu, while not down
 }
 
 // New makes a server. It starts nothing.
@@ -95,18 +95,20 @@ func New(o Options) *Server {
 	o = o.withDefaults()
 	services := o.Router.Services()
 	return &Server{
-		Options: o, origins: newOrigins(o.Origins), discover: openRPC(services), example: example(services),
+		o: o, origins: newOrigins(o.Origins), discover: openRPC(services), example: example(services),
 		start: time.Now(), conns: make(map[*conn]struct{}),
 	}
 }
 
-// ServeHTTP serves GET /ws. It returns when the socket has ended, and everything
-// that it started with it. A page of a foreign origin gets 403, a request that
-// is no WebSocket handshake 4xx, and all get 503 once Shutdown was called.
+// ServeHTTP serves GET /ws. It returns after the handshake: the socket goes on in
+// a goroutine of its own, for which Shutdown waits, so that an idle one does not
+// keep the HTTP server's buffers, the request and a stack grown by both. A page
+// of a foreign origin gets 403, a request that is no WebSocket handshake 4xx,
+// and all get 503 once Shutdown was called.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.origins.allow(r) {
-		s.Observer.Count(routing.Refusals, string(routing.Forbidden))
-		s.Log.Info("origin refused", "origin", clip(r.Header.Get("Origin")), "host", clip(r.Host))
+		s.o.Observer.Count(routing.Refusals, string(routing.Forbidden))
+		s.o.Log.Info("origin refused", "origin", clip(r.Header.Get("Origin")), "host", clip(r.Host))
 		http.Error(w, "this origin may not connect: see the gateway's setting origins", http.StatusForbidden)
 		return
 	}
@@ -116,13 +118,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this node goes away", http.StatusServiceUnavailable)
 		return
 	}
-	defer s.remove(c)
 	unknown, err := c.accept(w, r)
 	if err != nil {
-		s.Log.Debug("no WebSocket handshake", "err", err)
+		s.remove(c)
+		s.o.Log.Debug("no WebSocket handshake", "err", err)
 		return // the client has been told
 	}
-	c.serve(unknown)
+	go func() {
+		defer s.remove(c)
+		c.serve(unknown)
+	}()
 }
 
 // add counts a socket in, unless the server is down.

@@ -30,13 +30,13 @@ func (c *conn) startTimer() {
 	defer c.mu.Unlock()
 	now, s := c.server.clock(), c.server
 	if c.v1 {
-		c.helloBy = now + s.HelloTimeout
+		c.helloBy = now + s.o.HelloTimeout
 	}
 	c.endAt = never
-	if s.MaxAge > 0 {
-		c.endAt = now + s.MaxAge - rand.N(s.MaxAge/10+1)
+	if s.o.MaxAge > 0 {
+		c.endAt = now + s.o.MaxAge - rand.N(s.o.MaxAge/10+1)
 	}
-	c.pingAt = now + jitter(s.Ping)
+	c.pingAt = now + jitter(s.o.Ping)
 	c.wake = c.nextLocked()
 	c.running.Add(1)
 	c.timer = time.AfterFunc(c.wake-now, c.watch)
@@ -53,7 +53,7 @@ func (c *conn) nextLocked() time.Duration {
 		next = min(next, c.helloBy)
 	}
 	if c.pinged > 0 {
-		next = min(next, c.pinged+c.server.PongTimeout)
+		next = min(next, c.pinged+c.server.o.PongTimeout)
 	}
 	if c.over > 0 {
 		next = min(next, c.over+slowAfter)
@@ -90,7 +90,7 @@ func (c *conn) watch() {
 		return
 	}
 	if now >= c.pingAt {
-		c.pingAt = now + jitter(c.server.Ping)
+		c.pingAt = now + jitter(c.server.o.Ping)
 		if c.pinged == 0 {
 			c.pinged = now
 			c.sendLocked(item{kind: control, text: pingFrame})
@@ -112,7 +112,7 @@ func (c *conn) overdueLocked(now time.Duration) *closing {
 		return &closeSlow
 	case writing > 0 && now >= writing+writeTimeout:
 		return &lostWrite
-	case c.pinged > 0 && now >= c.pinged+c.server.PongTimeout:
+	case c.pinged > 0 && now >= c.pinged+c.server.o.PongTimeout:
 		if writing == 0 && !c.begun.Load() {
 			return &lostPong
 		}

@@ -97,7 +97,7 @@ func (c *conn) sendLocked(i item) {
 	c.wakeWriterLocked()
 	c.out.items = append(c.out.items, i)
 	c.queued += i.cost()
-	limit := c.server.SendQueue
+	limit := c.server.o.SendQueue
 	switch {
 	case c.queued <= limit:
 	case c.queued > burst*limit:
@@ -163,7 +163,7 @@ func (c *conn) write() {
 func (c *conn) next(written int) (o *outbox, session *routing.Session, v1, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.queued -= written; c.queued <= c.server.SendQueue {
+	if c.queued -= written; c.queued <= c.server.o.SendQueue {
 		c.over = 0
 	}
 	o = c.out

@@ -1,0 +1,122 @@
+package ws
+
+import (
+	"context"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"parley/routing"
+)
+
+// hello is what the params of $/hello say. (The token is for authentication,
+// which there is none of yet.)
+type hello struct {
+	accepted bool
+	open     [][]byte // ids that the client still waits for
+}
+
+// hello makes the session one that acknowledges. There is no resuming yet, so
+// that whatever the client waits for is gone.
+func (c *conn) hello(p *parser, m *message, to *batch) *routing.Error {
+	switch {
+	case c.greeted:
+		return invalid("$/hello is said once")
+	case c.called:
+		return invalid("$/hello comes before the first request")
+	case to != nil:
+		return invalid("$/hello is not said in a batch")
+	}
+	h, e := p.hello(m.params, max(1024, c.server.o.OpenRequests))
+	if e != nil {
+		return e
+	}
+	c.greeted, c.accepted = true, h.accepted
+	c.mu.Lock()
+	c.v1, c.helloBy = true, 0
+	c.mu.Unlock()
+	if c.session != nil {
+		c.session.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
+	defer cancel()
+	if !c.open(ctx) {
+		return nil
+	}
+	c.sendText(c.server.appendWelcome(nil, c.session))
+	for _, id := range h.open {
+		c.refused(nil, id, &routing.Error{
+			Word: routing.SessionGone, Outcome: routing.Unknown, Message: "the session that made this request cannot be resumed",
+		})
+	}
+	return nil
+}
+
+// hello reads the params of $/hello, with at most so many open ids.
+func (p *parser) hello(params []byte, maxOpen int) (h hello, e *routing.Error) {
+	if params == nil {
+		return h, nil
+	}
+	var resume []byte
+	e = p.each(params, "params", func(name, value []byte) *routing.Error {
+		kind := jsontext.Value(value).Kind()
+		switch string(unquote(name)) {
+		case "token":
+			return mustBe(kind == '"', "token", "a string")
+		case "accepted":
+			h.accepted = kind == 't'
+			return mustBe(kind == 't' || kind == 'f', "accepted", "true or false")
+		case "resume":
+			resume = value
+			return mustBe(kind == '{', "resume", "an object")
+		}
+		return nil
+	})
+	if e != nil || resume == nil {
+		return h, asParams(e)
+	}
+	h.open, e = p.resume(resume, maxOpen)
+	return h, asParams(e)
+}
+
+// resume reads the resume of a hello.
+func (p *parser) resume(text []byte, maxOpen int) (open [][]byte, e *routing.Error) {
+	var list []byte
+	e = p.each(text, "resume", func(name, value []byte) *routing.Error {
+		kind := jsontext.Value(value).Kind()
+		switch string(unquote(name)) {
+		case "session":
+			return mustBe(kind == '"', "resume.session", "a string")
+		case "secret":
+			return mustBe(kind == '"', "resume.secret", "a string")
+		case "open":
+			list = value
+			return mustBe(kind == '[', "resume.open", "an array of ids")
+		}
+		return nil
+	})
+	if e != nil || list == nil {
+		return nil, e
+	}
+	return p.ids(list, maxOpen)
+}
+
+// ids reads an array of ids.
+func (p *parser) ids(text []byte, most int) (ids [][]byte, e *routing.Error) {
+	p.reset(text)
+	if _, err := p.dec.ReadToken(); err != nil {
+		return nil, notJSON(err)
+	}
+	for p.dec.PeekKind() != ']' {
+		id, err := p.dec.ReadValue()
+		if err != nil {
+			return nil, notJSON(err)
+		}
+		if e := checkID(id); e != nil {
+			return nil, e
+		}
+		if ids = append(ids, id); len(ids) > most {
+			return nil, badParams("resume.open has at most %d ids", most)
+		}
+	}
+	return ids, nil
+}
