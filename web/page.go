@@ -152,6 +152,7 @@ func strict(next http.Handler, nodes []PageNode) http.Handler {
 		h.Set("Content-Security-Policy", policy+others.String())
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Embedder-Policy", "require-corp") // both: else the page's clock is coarse
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		next.ServeHTTP(w, r)
 	})
