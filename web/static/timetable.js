@@ -78,7 +78,7 @@ class Scale {
     this.narrow = narrow;
     this.width = Math.max(width, 260);
     this.left = narrow ? 112 : 196;
-    this.row = narrow ? 50 : 54;
+    this.row = narrow ? 50 : innerHeight > 1000 ? 66 : 54;
     this.span = span;
     this.stations = [...stations.keys()];
     this.bottom = 30 + (this.stations.length - 1) * this.row + 26;
