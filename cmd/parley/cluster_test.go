@@ -1,0 +1,318 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// realServers answers the addresses of the real Kafka and Redis that the
+// guarantees are proven on. Without them the test is skipped, unless
+// PARLEY_TEST_REAL says that they must be there.
+func realServers(t *testing.T) (kafka, redis string) {
+	t.Helper()
+	kafka, redis = os.Getenv("PARLEY_TEST_KAFKA"), os.Getenv("PARLEY_TEST_REDIS")
+	if kafka == "" || redis == "" {
+		if os.Getenv("PARLEY_TEST_REAL") != "" {
+			t.Fatal("PARLEY_TEST_REAL is set, but PARLEY_TEST_KAFKA or PARLEY_TEST_REDIS is not")
+		}
+		t.Skip("needs real Kafka and Redis: scripts/test --real")
+	}
+	return kafka, redis
+}
+
+// binary builds parley once, with the race detector, and answers its path.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "parley-test-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "parley")
+	out, err := exec.Command("go", "build", "-race", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := binaryIfBuilt(); err == nil && path != "" {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+var built sync.Once
+
+// binaryIfBuilt answers the path of the binary if any test has asked for it.
+func binaryIfBuilt() (path string, err error) {
+	never := false
+	built.Do(func() { never = true })
+	if never {
+		return "", nil
+	}
+	return binary()
+}
+
+// cluster is a gateway of several processes on real servers, with topics, a
+// group and services of its own.
+type cluster struct {
+	t            *testing.T
+	kafka, redis string
+	prefix       string // of all topics and of the group
+	services     map[string]string
+	extra        string // more lines of configuration
+	client       *kgo.Client
+	nodes        []*process
+}
+
+// process is one `parley serve`.
+type process struct {
+	name   string
+	url    string // http://127.0.0.1:port
+	admin  string
+	cmd    *exec.Cmd
+	output *lockedBuffer
+	exited chan struct{}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// newCluster prepares a cluster whose services have these partitioners; no node
+// runs yet.
+func newCluster(t *testing.T, partitioners map[string]string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, prefix: fmt.Sprintf("t%d", time.Now().UnixNano()), services: partitioners}
+	c.kafka, c.redis = realServers(t)
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.kafka))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.client = client
+	t.Cleanup(client.Close)
+	admin := kadm.NewClient(client)
+	topics := []string{}
+	for name := range partitioners {
+		topics = append(topics, c.topic(name))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for _, made := range must(admin.CreateTopics(ctx, 4, 1, nil, topics...)) {
+		if made.Err != nil {
+			t.Fatalf("create %s: %v", made.Topic, made.Err)
+		}
+	}
+	return c
+}
+
+func (c *cluster) topic(service string) string { return c.prefix + "." + service }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// config is the file that a node of the cluster is started with.
+func (c *cluster) config(name string, port, adminPort int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "node: %s\nlisten: 127.0.0.1:%d\nadmin: 127.0.0.1:%d\n", name, port, adminPort)
+	fmt.Fprintf(&b, "kafka: {brokers: [%q], group: %s, reply_topic: %s.replies, reply_partitions: 12}\n", c.kafka, c.prefix, c.prefix)
+	fmt.Fprintf(&b, "redis: {url: redis://%s/0}\n", c.redis)
+	fmt.Fprintf(&b, "sessions: {frame: 4MiB, send_queue: 8MiB}\nlog: {format: json}\nservices:\n")
+	for service, partitioner := range c.services {
+		fmt.Fprintf(&b, "  %s: {topic: %s, timeout: 60s, partitioner: %s}\n", service, c.topic(service), partitioner)
+	}
+	return b.String() + c.extra
+}
+
+// start starts a node and waits until it is ready.
+func (c *cluster) start(name string) *process {
+	c.t.Helper()
+	path, err := binary()
+	built.Do(func() {})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	port, adminPort := freePort(c.t), freePort(c.t)
+	file := filepath.Join(c.t.TempDir(), name+".yaml")
+	if err := os.WriteFile(file, []byte(c.config(c.prefix+"-"+name, port, adminPort)), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	p := &process{
+		name: name, url: "http://127.0.0.1:" + strconv.Itoa(port), admin: "http://127.0.0.1:" + strconv.Itoa(adminPort),
+		cmd: exec.Command(path, "serve", "--config", file), output: &lockedBuffer{}, exited: make(chan struct{}),
+	}
+	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	if err := p.cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	go func() { p.cmd.Wait(); close(p.exited) }()
+	c.t.Cleanup(func() { c.finish(p) })
+	c.nodes = append(c.nodes, p)
+	p.await(c.t, "ready", func() bool { return p.status("/readyz") == http.StatusOK })
+	return p
+}
+
+// finish ends a node that still runs and looks for what must not be in its log.
+func (c *cluster) finish(p *process) {
+	p.signal(syscall.SIGTERM)
+	select {
+	case <-p.exited:
+	case <-time.After(30 * time.Second):
+		c.t.Errorf("node %s did not stop within 30 s of SIGTERM", p.name)
+		p.cmd.Process.Kill()
+		<-p.exited
+	}
+	out := p.output.String()
+	if strings.Contains(out, "DATA RACE") || strings.Contains(out, "panic:") || c.t.Failed() {
+		c.t.Logf("node %s said:\n%s", p.name, tail(out, 12000))
+	}
+	if strings.Contains(out, "DATA RACE") || strings.Contains(out, "panic:") {
+		c.t.Errorf("node %s raced or panicked", p.name)
+	}
+}
+
+func (p *process) signal(s syscall.Signal) {
+	select {
+	case <-p.exited:
+	default:
+		p.cmd.Process.Signal(s)
+	}
+}
+
+func (p *process) status(path string) int {
+	client := http.Client{Timeout: time.Second}
+	response, err := client.Get(p.url + path)
+	if err != nil {
+		return 0
+	}
+	defer response.Body.Close()
+	io.Copy(io.Discard, response.Body)
+	return response.StatusCode
+}
+
+// await polls a condition of a node, for a minute at most.
+func (p *process) await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	limit := time.After(time.Minute)
+	for !ok() {
+		select {
+		case <-poll.C:
+		case <-p.exited:
+			t.Fatalf("node %s ended while it was awaited to be %s:\n%s", p.name, what, tail(p.output.String(), 8000))
+		case <-limit:
+			t.Fatalf("node %s is not %s after a minute:\n%s", p.name, what, tail(p.output.String(), 8000))
+		}
+	}
+}
+
+// metric adds up a metric's values over all nodes: name is what stands before
+// the value, such as parley_replies_total{path="home"}.
+func (c *cluster) metric(name string) (sum float64) {
+	for _, p := range c.nodes {
+		sum += p.metric(c.t, name)
+	}
+	return sum
+}
+
+func (p *process) metric(t *testing.T, name string) float64 {
+	response, err := http.Get(p.admin + "/metrics")
+	if err != nil {
+		return 0 // a node that has left counts no more
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, found := strings.CutPrefix(line, name+" "); found {
+			value, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return value
+		}
+	}
+	return 0
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func tail(s string, n int) string {
+	if len(s) > n {
+		return "…" + s[len(s)-n:]
+	}
+	return s
+}
+
+// demo runs the demo services on the cluster's topics until the test ends.
+func (c *cluster) demo(topics map[string]string) {
+	c.t.Helper()
+	shop, err := newDemo(topics, slog.New(slog.DiscardHandler), kgo.SeedBrokers(c.kafka), kgo.ConsumerGroup(c.prefix+".demo"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); shop.run(ctx) }()
+	c.t.Cleanup(func() { cancel(); <-ended })
+}
+
+// startGroup starts a program that may start others, and answers how to end them
+// all.
+func startGroup(t *testing.T, cmd *exec.Cmd) (stop func()) {
+	t.Helper()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		cmd.Wait()
+	}
+}
