@@ -1,0 +1,220 @@
+package table
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/routing"
+)
+
+// fieldsACommand bounds a command of many rows: Lua cannot unpack more than
+// 8000 values, and Redis serves nobody else meanwhile.
+const fieldsACommand = 512
+
+// batch turns queued writes into commands, with what cancels itself left out.
+// It belongs to the writer and is used again and again.
+type batch struct {
+	groups map[routing.SessionID]*group
+	order  []*group
+	claims map[rowKey]int // where a claim of this batch stands in its group's sets
+	free   []*group
+
+	cmds   []redis.Cmder
+	states []written // the commands that write a session, and for whom
+	saved  int       // claims that were released before they were written
+}
+
+type rowKey struct {
+	session routing.SessionID
+	n       uint64
+}
+
+// group is all that a batch does to one session, in this order.
+type group struct {
+	session  routing.SessionID
+	state    *state
+	waiters  []chan error
+	sets     []routing.Row // N is 0 where the claim was cancelled
+	releases []uint64
+	end      bool
+}
+
+type written struct {
+	cmd     *redis.Cmd
+	waiters []chan error
+}
+
+func newBatch() *batch {
+	return &batch{groups: make(map[routing.SessionID]*group), claims: make(map[rowKey]int)}
+}
+
+// add takes the next write, in order. A session never uses an n twice, so a claim
+// never follows a release of the same row.
+func (b *batch) add(o *op) {
+	g := b.group(o.session)
+	key := rowKey{o.session, o.n}
+	switch o.kind {
+	case opClaim:
+		b.claims[key] = len(g.sets)
+		g.sets = append(g.sets, routing.Row{Session: o.session, N: o.n, Service: o.service, ClientID: o.clientID, Deadline: o.deadline})
+	case opRelease:
+		if at, here := b.claims[key]; here {
+			g.sets[at].N = 0
+			delete(b.claims, key)
+			b.saved++
+			return
+		}
+		g.releases = append(g.releases, o.n)
+	case opState:
+		b.state(g, o.state)
+	case opEnd:
+		b.forgetRows(g)
+		g.end = true
+	}
+}
+
+// state makes a session's state part of its group. One that is written anew
+// says all about its rows up to here.
+func (b *batch) state(g *group, s *state) {
+	if s.done != nil {
+		g.waiters = append(g.waiters, s.done)
+	}
+	switch {
+	case s.how == anew && (g.state == nil || g.state.how != open):
+		b.forgetRows(g)
+		g.state = s
+	case g.state == nil:
+		g.state = s
+	}
+}
+
+func (b *batch) forgetRows(g *group) {
+	for _, row := range g.sets {
+		delete(b.claims, rowKey{g.session, row.N})
+	}
+	g.sets, g.releases = g.sets[:0], g.releases[:0]
+}
+
+func (b *batch) group(session routing.SessionID) *group {
+	if g := b.groups[session]; g != nil {
+		return g
+	}
+	g := &group{}
+	if n := len(b.free); n > 0 {
+		g, b.free = b.free[n-1], b.free[:n-1]
+	}
+	g.session = session
+	b.groups[session] = g
+	b.order = append(b.order, g)
+	return g
+}
+
+// build makes the commands.
+func (b *batch) build(ctx context.Context, r *Redis) {
+	for _, g := range b.order {
+		if g.end {
+			if g.state == nil || g.state.how != open { // else it was never written
+				b.cmds = append(b.cmds, call(ctx, endScript, sessionKeys(g.session), string(r.o.Node), r.boot))
+			}
+			tell(g.waiters, nil)
+			continue
+		}
+		if g.state != nil {
+			b.buildState(ctx, r, g)
+		}
+		b.buildRows(ctx, g.session, g.sets)
+		b.buildReleases(ctx, g)
+	}
+}
+
+func (b *batch) buildState(ctx context.Context, r *Redis, g *group) {
+	s := g.state
+	args := []any{string(s.how), string(r.o.Node), r.boot, s.row.Epoch, r.o.life(), hex.EncodeToString(s.row.Secret), s.row.Subject}
+	rows := s.open
+	first := min(len(rows), fieldsACommand)
+	for _, row := range rows[:first] {
+		args = append(args, rowField(row.N), rowText(row))
+	}
+	cmd := call(ctx, sessionScript, sessionKeys(g.session), args...)
+	b.cmds = append(b.cmds, cmd)
+	b.states = append(b.states, written{cmd, g.waiters})
+	b.buildRows(ctx, g.session, rows[first:])
+}
+
+func (b *batch) buildRows(ctx context.Context, session routing.SessionID, rows []routing.Row) {
+	var args []any
+	for _, row := range rows {
+		if row.N == 0 {
+			continue
+		}
+		if args == nil {
+			args = append(make([]any, 0, 4), "hset", sessionKey(session))
+		}
+		if args = append(args, rowField(row.N), rowText(row)); len(args) >= 2*fieldsACommand {
+			b.cmds, args = append(b.cmds, redis.NewIntCmd(ctx, args...)), nil
+		}
+	}
+	if args != nil {
+		b.cmds = append(b.cmds, redis.NewIntCmd(ctx, args...))
+	}
+}
+
+func (b *batch) buildReleases(ctx context.Context, g *group) {
+	for rest := g.releases; len(rest) > 0; {
+		now := rest[:min(len(rest), fieldsACommand)]
+		rest = rest[len(now):]
+		args := append(make([]any, 0, 2+len(now)), "hdel", sessionKey(g.session))
+		for _, n := range now {
+			args = append(args, rowField(n))
+		}
+		b.cmds = append(b.cmds, redis.NewIntCmd(ctx, args...))
+	}
+}
+
+// answer tells those who wait for a session what became of it.
+func (b *batch) answer() {
+	for _, w := range b.states {
+		n, err := w.cmd.Int()
+		switch {
+		case err != nil:
+			err = fmt.Errorf("open session: %w", err)
+		case n == 0:
+			err = errTaken
+		}
+		tell(w.waiters, err)
+	}
+}
+
+// fail tells them that they need not wait; what the batch writes stays in it.
+func (b *batch) fail(err error) {
+	for i := range b.states {
+		tell(b.states[i].waiters, fmt.Errorf("open session: %w", err))
+		b.states[i].waiters = nil
+	}
+}
+
+func tell(waiters []chan error, err error) {
+	for _, w := range waiters {
+		w <- err // has room for its one answer
+	}
+}
+
+// reset makes the batch empty.
+func (b *batch) reset() {
+	for _, g := range b.order {
+		clear(g.sets)
+		if cap(g.sets) <= 256 && len(b.free) < 4096 {
+			*g = group{sets: g.sets[:0], releases: g.releases[:0]}
+			b.free = append(b.free, g)
+		}
+	}
+	clear(b.groups)
+	clear(b.claims)
+	clear(b.order)
+	clear(b.cmds)
+	clear(b.states)
+	b.order, b.cmds, b.states, b.saved = b.order[:0], b.cmds[:0], b.states[:0], 0
+}

@@ -1,0 +1,63 @@
+package table_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"parley/routing/table"
+	"parley/routing/tabletest"
+)
+
+func TestMemory(t *testing.T) {
+	tabletest.Run(t, func(*testing.T) tabletest.Harness {
+		return tabletest.Harness{New: func(table.Options) tabletest.Node { return table.NewMemory() }}
+	})
+}
+
+// The contract on a Redis in this process.
+func TestMiniredis(t *testing.T) {
+	tabletest.Run(t, func(t *testing.T) tabletest.Harness { return through(t, miniredis.RunT(t).Addr(), 0, single) })
+}
+
+// The contract on a real server that was given.
+func TestRedis(t *testing.T) {
+	addr := os.Getenv("PARLEY_TEST_REDIS")
+	if addr == "" {
+		t.Skip("needs PARLEY_TEST_REDIS=host:port")
+	}
+	tabletest.Run(t, func(t *testing.T) tabletest.Harness { return through(t, addr, testDB, single) })
+}
+
+// testDB keeps these tests out of everybody else's keys on a server that was given.
+const testDB = 9
+
+// through makes a harness of a server, which all tables reach through a proxy.
+func through(t *testing.T, addr string, db int, connect func(addr string, db int) redis.UniversalClient) tabletest.Harness {
+	t.Helper()
+	direct := redis.NewClient(&redis.Options{Addr: addr, DB: db})
+	t.Cleanup(func() { direct.Close() })
+	if err := direct.FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	proxy := tabletest.NewProxy(t, addr)
+	return tabletest.Harness{
+		Client: direct, Cut: proxy.Cut, Heal: proxy.Heal,
+		New: func(o table.Options) tabletest.Node { return newTable(t, connect(proxy.Addr(), db), o) },
+	}
+}
+
+func newTable(t *testing.T, client redis.UniversalClient, o table.Options) *table.Redis {
+	t.Cleanup(func() { client.Close() })
+	return table.NewRedis(client, o)
+}
+
+func single(addr string, db int) redis.UniversalClient {
+	return redis.NewClient(&redis.Options{
+		Addr: addr, DB: db, ContextTimeoutEnabled: true, DialTimeout: time.Second, DialerRetries: 1, ReadTimeout: 2 * time.Second,
+		MaxRetries: 1, MinRetryBackoff: time.Millisecond, MaxRetryBackoff: 10 * time.Millisecond,
+	})
+}

@@ -1,0 +1,147 @@
+package table
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/routing"
+)
+
+const (
+	// chunkEntries and chunkBytes bound what one script appends: Redis serves
+	// nobody else meanwhile.
+	chunkEntries = 256
+	chunkBytes   = 1 << 20
+)
+
+// job is what goes one way, to an owner's inbox or into a session's held list.
+// It goes in order: where one reply fails, all after it do.
+type job struct {
+	to      place
+	session routing.SessionID // held list; "" for an inbox
+	replies []int             // those that wait, by their place in Route's list
+	cmd     *redis.Cmd        // carries the first sent of them
+	sent    int
+}
+
+// jobs are those of one call of Route.
+type jobs struct {
+	all     []*job
+	inboxes map[place]*job
+	lists   map[routing.SessionID]*job
+}
+
+func (j *jobs) relay(to place, reply int) {
+	way := place{owner: to.owner, boot: to.boot}
+	if j.inboxes == nil {
+		j.inboxes = make(map[place]*job)
+	}
+	if j.inboxes[way] == nil {
+		j.inboxes[way] = j.add(&job{to: way})
+	}
+	at := j.inboxes[way]
+	at.replies = append(at.replies, reply)
+}
+
+func (j *jobs) hold(session routing.SessionID, to place, reply int) {
+	if j.lists == nil {
+		j.lists = make(map[routing.SessionID]*job)
+	}
+	if j.lists[session] == nil {
+		j.lists[session] = j.add(&job{to: to, session: session})
+	}
+	at := j.lists[session]
+	at.replies = append(at.replies, reply)
+}
+
+func (j *jobs) add(one *job) *job {
+	j.all = append(j.all, one)
+	return one
+}
+
+// carryOut does all jobs, a chunk of each in every round trip.
+func (r *Redis) carryOut(ctx context.Context, jobs *jobs, replies []*routing.Reply, verdicts []routing.Verdict) {
+	for {
+		var cmds []redis.Cmder
+		for _, j := range jobs.all {
+			if len(j.replies) > 0 {
+				cmds = append(cmds, r.chunk(ctx, j, replies))
+			}
+		}
+		if cmds == nil {
+			return
+		}
+		if err := r.exec(ctx, cmds, false); err != nil {
+			r.link.failed("relay replies", err)
+		}
+		for _, j := range jobs.all {
+			if len(j.replies) > 0 {
+				r.conclude(j, verdicts)
+			}
+		}
+	}
+}
+
+// chunk makes the command for the next replies of a job.
+func (r *Redis) chunk(ctx context.Context, j *job, replies []*routing.Reply) *redis.Cmd {
+	args := make([]any, 0, 5+min(len(j.replies), chunkEntries))
+	if j.session == "" {
+		args = append(args, r.o.Inbox, j.to.boot)
+	} else {
+		args = append(args, string(j.to.owner), j.to.boot, j.to.epoch, r.o.HeldCount, r.o.HeldBytes)
+	}
+	j.sent = 0
+	for bytes := 0; j.sent < min(len(j.replies), chunkEntries); j.sent++ {
+		reply := replies[j.replies[j.sent]]
+		size := len(reply.Body) + 256
+		if bytes += size; bytes > chunkBytes && j.sent > 0 {
+			break
+		}
+		args = append(args, AppendReply(make([]byte, 0, size), reply))
+	}
+	if j.session == "" {
+		j.cmd = call(ctx, pushScript, []string{inboxKey(j.to.owner)}, args...)
+	} else {
+		j.cmd = call(ctx, holdScript, sessionKeys(j.session), args...)
+	}
+	return j.cmd
+}
+
+// conclude writes the verdicts that a job's command has brought.
+func (r *Redis) conclude(j *job, verdicts []routing.Verdict) {
+	n, err := j.cmd.Int()
+	fate, rest := routing.Relayed, failed(errInboxFull)
+	if j.session != "" {
+		fate, rest = routing.Held, routing.Verdict{Fate: routing.Dropped, Drop: routing.DropHeldFull}
+	}
+	switch {
+	case err != nil && j.session == "":
+		n, rest = 0, failed(fmt.Errorf("relay: %w", err))
+	case err != nil:
+		n, rest = 0, failed(fmt.Errorf("hold: %w", err))
+	case n == -1 && j.session == "":
+		n, rest = 0, failed(errNoInbox)
+	case n == -1:
+		n, rest = 0, r.nobody()
+	case n < 0:
+		n, rest = 0, failed(errMoved)
+	}
+	for _, i := range j.replies[:n] {
+		verdicts[i] = routing.Verdict{Fate: fate}
+	}
+	if fate == routing.Held {
+		r.held.Add(uint64(n))
+	} else {
+		r.relayed.Add(uint64(n))
+	}
+	if n == j.sent {
+		j.replies = j.replies[n:]
+		return
+	}
+	for _, i := range j.replies[n:] {
+		verdicts[i] = rest
+	}
+	j.replies = nil
+}

@@ -1,0 +1,170 @@
+package table
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"parley/routing"
+)
+
+// op is one write that waits for its turn.
+type op struct {
+	kind     opKind
+	session  routing.SessionID
+	n        uint64
+	service  string
+	clientID string
+	deadline time.Time
+	state    *state // opState only
+}
+
+type opKind uint8
+
+const (
+	opClaim opKind = iota
+	opRelease
+	opState
+	opEnd
+)
+
+// state is a session to be written.
+type state struct {
+	row  routing.SessionRow
+	open []routing.Row
+	how  how
+	done chan error // who waits for it; nil for nobody
+}
+
+// how a session is written: the words of session.lua.
+type how string
+
+const (
+	open  how = "open"  // it is new
+	touch how = "touch" // it should be there: only its life is prolonged
+	anew  how = "anew"  // what is there may be wrong
+)
+
+// queue holds writes in order. Appending never blocks; the writer takes all
+// there is at once.
+type queue struct {
+	limit int
+	wake  chan struct{} // one token: there is something
+
+	mu      sync.Mutex
+	waiting []op
+	spare   []op // the writer's last batch, to append to next
+}
+
+func (q *queue) init(limit int) { q.limit, q.wake = limit, make(chan struct{}, 1) }
+
+// append tells false when the queue is full.
+func (q *queue) append(o op) bool {
+	q.mu.Lock()
+	n := len(q.waiting)
+	if n < q.limit {
+		q.waiting = append(q.waiting, o)
+	}
+	q.mu.Unlock()
+	if n == 0 {
+		select {
+		case q.wake <- struct{}{}:
+		default:
+		}
+	}
+	return n < q.limit
+}
+
+// take answers all that waits. The slice is valid until the next take.
+func (q *queue) take() []op {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := q.waiting
+	q.waiting, q.spare = q.spare[:0], taken
+	return taken
+}
+
+// reuse clears a batch that take answered, so that nothing in it is kept alive,
+// and gives up one that an outage has made large.
+func (q *queue) reuse(taken []op) {
+	clear(taken)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if cap(taken) > 4096 {
+		q.spare = nil
+	}
+}
+
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
+}
+
+// waitRoom blocks while the queue is more than a quarter full, so that writing
+// sessions anew leaves room for new claims. It answers false when ctx has ended.
+func (q *queue) waitRoom(ctx context.Context) bool {
+	for q.len() > q.limit/4 {
+		if !sleep(ctx, 5*time.Millisecond) {
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// push queues a write, or drops and counts it. All sessions are written anew
+// later, which makes up for any but an end; what an end leaves behind expires.
+func (r *Redis) push(o op) bool {
+	if r.queue.append(o) {
+		return true
+	}
+	r.dropped.Add(1)
+	r.restateSoon()
+	if kept, ok := r.drops.pass(); ok {
+		r.o.Log.Warn("too many writes wait for Redis: dropped, to be written anew", "reason", string(routing.Overloaded), "limit", r.queue.limit, "kept_back", kept)
+	}
+	return false
+}
+
+// Claim queues a row.
+func (r *Redis) Claim(row routing.Row) {
+	r.push(op{kind: opClaim, session: row.Session, n: row.N, service: row.Service, clientID: row.ClientID, deadline: row.Deadline})
+}
+
+// Release queues the removal of a row.
+func (r *Redis) Release(session routing.SessionID, n uint64) {
+	r.push(op{kind: opRelease, session: session, n: n})
+}
+
+// Announce queues a session.
+func (r *Redis) Announce(s routing.SessionRow) {
+	r.push(op{kind: opState, session: s.ID, state: &state{row: s, how: open}})
+}
+
+// End queues the removal of a session and all its rows.
+func (r *Redis) End(id routing.SessionID) {
+	r.push(op{kind: opEnd, session: id})
+}
+
+// Open queues a session and waits until it is written, for Options.Open at the
+// longest. After an error it is written all the same as soon as Redis can be
+// reached again.
+func (r *Redis) Open(ctx context.Context, s routing.SessionRow) error {
+	done := make(chan error, 1)
+	if !r.push(op{kind: opState, session: s.ID, state: &state{row: s, how: open, done: done}}) {
+		return errFull
+	}
+	if r.link.away() {
+		return errAway
+	}
+	timer := time.NewTimer(r.o.Open)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return errSlow
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,211 @@
+package table_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/routing"
+	"parley/routing/table"
+	"parley/routing/tabletest"
+)
+
+// server is a real redis-server of this test's own.
+type server struct {
+	addr string
+	args []string
+	cmd  *exec.Cmd
+}
+
+// serve starts redis-server, and ends it with the test. It skips where there is none.
+func serve(t *testing.T, args ...string) *server {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Skip("needs redis-server on the PATH")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	l.Close()
+	s := &server{addr: "127.0.0.1:" + port}
+	s.args = append([]string{path, "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--loglevel", "warning"}, args...)
+	s.start(t)
+	t.Cleanup(s.kill)
+	return s
+}
+
+func (s *server) start(t *testing.T) {
+	t.Helper()
+	s.cmd = exec.Command(s.args[0], s.args[1:]...)
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(&redis.Options{Addr: s.addr})
+	defer client.Close()
+	for range 1000 {
+		if client.Ping(t.Context()).Err() == nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatal("redis-server does not answer")
+}
+
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// The contract on a real server of our own.
+func TestOwnRedis(t *testing.T) {
+	s := serve(t, "--appendonly", "no")
+	tabletest.Run(t, func(t *testing.T) tabletest.Harness { return through(t, s.addr, 0, single) })
+}
+
+// The contract on a Redis Cluster: above all, that no script and no pipeline
+// mixes keys of different slots in one step.
+func TestCluster(t *testing.T) {
+	s := serve(t, "--appendonly", "no", "--cluster-enabled", "yes")
+	direct := redis.NewClient(&redis.Options{Addr: s.addr})
+	defer direct.Close()
+	proxy := tabletest.NewProxy(t, s.addr)
+	_, port, _ := net.SplitHostPort(proxy.Addr())
+	for _, line := range [][]any{
+		{"config", "set", "cluster-announce-ip", "127.0.0.1"}, {"config", "set", "cluster-announce-port", port},
+		{"cluster", "addslotsrange", 0, 16383},
+	} {
+		if err := direct.Do(t.Context(), line...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 1000 {
+		if direct.Set(t.Context(), "ready", 1, 0).Err() == nil {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	tabletest.Run(t, func(t *testing.T) tabletest.Harness {
+		if err := direct.FlushDB(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		return tabletest.Harness{
+			Client: direct, Cut: proxy.Cut, Heal: proxy.Heal,
+			New: func(o table.Options) tabletest.Node {
+				return newTable(t, redis.NewClusterClient(&redis.ClusterOptions{
+					Addrs: []string{proxy.Addr()}, ContextTimeoutEnabled: true, DialTimeout: time.Second, DialerRetries: 1, MaxRedirects: 2,
+				}), o)
+			},
+		}
+	})
+}
+
+// router stands for a node: it counts what comes.
+type router struct {
+	got     atomic.Int64
+	session routing.SessionRow
+}
+
+func (r *router) DeliverRelayed(replies []*routing.Reply) {
+	for _, reply := range replies {
+		r.got.Add(1)
+		reply.Receipt.Done(reply.Token)
+	}
+}
+
+func (r *router) EachSession(ready func() bool, take func(routing.SessionRow, []routing.Row)) {
+	if r.session.ID != "" && ready() {
+		take(r.session, nil)
+	}
+}
+
+// The server is killed and comes back, with and without what it had, while
+// replies are relayed: all arrive in the end, some perhaps twice.
+func TestServerRestarts(t *testing.T) {
+	for _, keep := range []string{"yes", "no"} {
+		t.Run("appendonly "+keep, func(t *testing.T) {
+			s := serve(t, "--appendonly", keep, "--appendfsync", "always")
+			a := newTable(t, single(s.addr, 0), table.Options{Node: "a"})
+			b := newTable(t, single(s.addr, 0), table.Options{Node: "b"})
+			at, nobody := &router{session: routing.SessionRow{ID: "abcdefghijklmnopqrstuv", Epoch: 1}}, &router{}
+			stop := runAll(t, map[*table.Redis]*router{a: at, b: nobody})
+			defer stop()
+			if err := await(t.Context(), func() bool { return a.Open(t.Context(), at.session) == nil }); err != nil {
+				t.Fatal(err)
+			}
+			relayed := 0
+			for relayed < 3000 {
+				if relayed == 1000 || relayed == 2000 {
+					s.kill()
+					s.start(t)
+				}
+				relayed += relayAll(t, b, at.session, relayed, 20)
+			}
+			if err := await(t.Context(), func() bool { return at.got.Load() >= 3000 || keep == "no" && at.got.Load() > 2500 }); err != nil {
+				t.Fatalf("%v: %d of 3000 arrived", err, at.got.Load())
+			}
+		})
+	}
+}
+
+// relayAll routes a few replies until all are relayed.
+func relayAll(t *testing.T, b *table.Redis, s routing.SessionRow, from, n int) int {
+	t.Helper()
+	var replies []*routing.Reply
+	for i := range n {
+		replies = append(replies, &routing.Reply{ID: routing.RequestID(s.ID) + ".1", Final: true, From: routing.RecordAt{Topic: "t", Offset: int64(from + i)}})
+	}
+	for end := time.Now().Add(20 * time.Second); len(replies) > 0; {
+		if time.Now().After(end) {
+			t.Fatal("replies are not relayed")
+		}
+		verdicts := b.Route(t.Context(), replies)
+		var again []*routing.Reply
+		for i, v := range verdicts {
+			switch {
+			case v.Fate == routing.Failed, v.Fate == routing.Dropped: // the router waits for rows too
+				again = append(again, replies[i])
+			case v.Fate != routing.Relayed:
+				t.Fatalf("fate %d", v.Fate)
+			}
+		}
+		if replies = again; len(again) > 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	return n
+}
+
+func runAll(t *testing.T, nodes map[*table.Redis]*router) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, len(nodes))
+	for n, to := range nodes {
+		go func() { ended <- n.Run(ctx, to) }()
+	}
+	return func() {
+		cancel()
+		for range nodes {
+			if err := <-ended; err != nil {
+				t.Logf("leave: %v", err)
+			}
+		}
+	}
+}
+
+func await(ctx context.Context, so func() bool) error {
+	for end := time.Now().Add(10 * time.Second); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) || ctx.Err() != nil {
+			return fmt.Errorf("not in time")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package table
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lease.lua
+var leaseLua string
+
+//go:embed leave.lua
+var leaveLua string
+
+//go:embed nodes.lua
+var nodesLua string
+
+//go:embed session.lua
+var sessionLua string
+
+//go:embed end.lua
+var endLua string
+
+//go:embed inbox.lua
+var inboxLua string
+
+//go:embed uninbox.lua
+var uninboxLua string
+
+//go:embed push.lua
+var pushLua string
+
+//go:embed hold.lua
+var holdLua string
+
+//go:embed resume.lua
+var resumeLua string
+
+var (
+	leaseScript   = redis.NewScript(leaseLua)
+	leaveScript   = redis.NewScript(leaveLua)
+	nodesScript   = redis.NewScript(nodesLua)
+	sessionScript = redis.NewScript(sessionLua)
+	endScript     = redis.NewScript(endLua)
+	inboxScript   = redis.NewScript(inboxLua)
+	uninboxScript = redis.NewScript(uninboxLua)
+	pushScript    = redis.NewScript(pushLua)
+	holdScript    = redis.NewScript(holdLua)
+	resumeScript  = redis.NewScript(resumeLua)
+
+	// pipelined are the scripts that run in pipelines, where an unknown digest
+	// cannot be answered by sending the source at once.
+	pipelined = []*redis.Script{nodesScript, sessionScript, endScript, pushScript, holdScript}
+)
+
+// call is a script's call for a pipeline.
+func call(ctx context.Context, script *redis.Script, keys []string, args ...any) *redis.Cmd {
+	line := make([]any, 0, 3+len(keys)+len(args))
+	line = append(line, "evalsha", script.Hash(), len(keys))
+	for _, key := range keys {
+		line = append(line, key)
+	}
+	cmd := redis.NewCmd(ctx, append(line, args...)...)
+	cmd.SetFirstKeyPos(3)
+	return cmd
+}
+
+// exec sends commands in one pipeline and answers an error when Redis could not
+// be talked to; what Redis says about a command is that command's. Where Redis
+// does not know a script, all commands are sent again if again is set, else
+// those only.
+func (r *Redis) exec(ctx context.Context, cmds []redis.Cmder, again bool) error {
+	err := r.send(ctx, cmds)
+	if err != nil {
+		return err
+	}
+	var missing []redis.Cmder
+	for _, cmd := range cmds {
+		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+			missing = append(missing, cmd)
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	if err := r.load(ctx); err != nil {
+		return err
+	}
+	if again {
+		missing = cmds
+	}
+	return r.send(ctx, missing)
+}
+
+func (r *Redis) send(ctx context.Context, cmds []redis.Cmder) error {
+	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	pipe := r.client.Pipeline()
+	for _, cmd := range cmds {
+		cmd.SetErr(nil)
+		_ = pipe.Process(ctx, cmd)
+	}
+	_, _ = pipe.Exec(ctx) // answers the first command's error; all are looked at
+	for _, cmd := range cmds {
+		if unreachable(cmd.Err()) {
+			return cmd.Err()
+		}
+	}
+	return nil
+}
+
+// load makes all servers know the scripts.
+func (r *Redis) load(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	for _, script := range pipelined {
+		if err := script.Load(ctx, r.client).Err(); err != nil {
+			return fmt.Errorf("load scripts: %w", err)
+		}
+	}
+	return nil
+}
+
+// unreachable tells errors of the way to Redis, and of a Redis that is not
+// ready, from what Redis says about a command.
+func unreachable(err error) bool {
+	if err == nil || errors.Is(err, redis.Nil) {
+		return false
+	}
+	var said redis.Error
+	if !errors.As(err, &said) {
+		return true
+	}
+	for _, word := range []string{"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY ", "NOAUTH", "WRONGPASS", "NOREPLICAS", "max number of clients"} {
+		if strings.Contains(said.Error(), word) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,29 @@
+-- Writes a session and its rows, or only prolongs its life where the table has
+-- it as this node left it.
+-- KEYS: session, held.
+-- ARGV: 'touch', 'anew' or 'open', node, boot, epoch, life in ms, secret, subject, then field and value of each row.
+-- Answers 0 when a newer epoch has the session, 1 when it was there, 2 when it was written.
+local was = redis.call('HMGET', KEYS[1], 'owner', 'boot', 'epoch', 'held')
+if was[1] then
+  if (tonumber(was[3]) or 0) > tonumber(ARGV[4]) then
+    return 0
+  end
+  if ARGV[1] == 'touch' and was[1] == ARGV[2] and was[2] == ARGV[3] then
+    redis.call('PEXPIRE', KEYS[1], ARGV[5])
+    redis.call('PEXPIRE', KEYS[2], ARGV[5])
+    return 1
+  end
+end
+if ARGV[1] ~= 'open' then
+  redis.call('DEL', KEYS[1])
+end
+redis.call('HSET', KEYS[1], 'owner', ARGV[2], 'boot', ARGV[3], 'epoch', ARGV[4], 'state', 'attached', 'secret', ARGV[6], 'subject', ARGV[7])
+if was[4] then
+  redis.call('HSET', KEYS[1], 'held', was[4])
+end
+if #ARGV > 7 then
+  redis.call('HSET', KEYS[1], unpack(ARGV, 8))
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+redis.call('PEXPIRE', KEYS[2], ARGV[5])
+return 2

@@ -1,0 +1,108 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	writeAgain    = 20 * time.Millisecond // the pause before a batch is written again
+	writeAgainMax = 500 * time.Millisecond
+)
+
+// write writes behind what is queued, one pipeline after the other, until ctx
+// ends. Writes gather while a pipeline is on its way, so that the more there
+// are the less each costs.
+func (r *Redis) write(ctx context.Context) {
+	b := newBatch()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.queue.wake:
+		}
+		started := time.Now()
+		if !r.writeBatch(ctx, b) {
+			return
+		}
+		if rest := r.o.Pace - time.Since(started); rest > 0 && !sleep(ctx, rest) {
+			return
+		}
+	}
+}
+
+// writeBatch writes all that is queued now, for as long as it takes. It answers
+// false when ctx has ended first.
+func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
+	ops := r.queue.take()
+	for i := range ops {
+		b.add(&ops[i])
+	}
+	r.queue.reuse(ops)
+	b.build(ctx, r)
+	defer b.reset()
+	r.cancelled.Add(uint64(b.saved))
+	for pause := writeAgain; ; pause = min(2*pause, writeAgainMax) {
+		err := r.writeOnce(ctx, b)
+		if err == nil {
+			return true
+		}
+		b.fail(err)
+		if ctx.Err() != nil {
+			r.unwritten(len(b.cmds))
+			return false
+		}
+		if !errors.Is(err, errLease) {
+			r.link.failed("write rows", err)
+		}
+		if !sleep(ctx, pause) {
+			r.unwritten(len(b.cmds))
+			return false
+		}
+	}
+}
+
+// errLease keeps a node that slept from writing before it knows whether it was
+// removed meanwhile.
+var errLease = errors.New("the node's lease is overdue")
+
+func (r *Redis) writeOnce(ctx context.Context, b *batch) error {
+	if len(b.cmds) == 0 {
+		return nil
+	}
+	if !r.mayWrite() {
+		return errLease
+	}
+	// What is on its way is not given up because the node ends.
+	if err := r.exec(context.WithoutCancel(ctx), b.cmds, true); err != nil {
+		return err
+	}
+	for _, cmd := range b.cmds {
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			r.refuse("write "+fmt.Sprint(cmd.Args()[0]), err)
+		}
+	}
+	r.written.Add(uint64(len(b.cmds)))
+	b.answer()
+	return nil
+}
+
+// unwritten counts what is given up as the node ends.
+func (r *Redis) unwritten(n int) { r.dropped.Add(uint64(n)) }
+
+// flushRest writes what is still queued when everything else has ended.
+func (r *Redis) flushRest(ctx context.Context) error {
+	if r.queue.len() == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	if !r.writeBatch(ctx, newBatch()) {
+		return errors.New("leave: rows were left unwritten")
+	}
+	return nil
+}

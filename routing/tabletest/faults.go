@@ -1,0 +1,144 @@
+package tabletest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"parley/routing"
+	"parley/routing/table"
+)
+
+var faults = []story{
+	// With Redis away nothing blocks and every failure is told; with it back, what
+	// was not written is, and waiting replies go on in order.
+	{name: "away and back", shared: true, tell: away},
+	// Redis lost everything: living nodes write their sessions and rows anew, and
+	// meanwhile no reply is called unknown.
+	{name: "emptied", shared: true, tell: emptied},
+	// More writes than may wait are dropped and counted, never waited for, and the
+	// rows are right in the end.
+	{name: "queue full", shared: true, tell: queueFull},
+	// A key of the wrong kind fails what needs it, by name, and nothing else.
+	{name: "wrong kind", shared: true, tell: func(t *testing.T, h Harness) {
+		a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})
+		bad, good := newSession(), newSession()
+		must(t, a.Open(t.Context(), good))
+		must(t, h.Client.Set(t.Context(), sessionKey(bad), "text", time.Minute).Err())
+		got := b.Route(t.Context(), append(series(bad, 0, 1), series(good, 1, 2)...))
+		want(t, "good", got[1].Fate, routing.Relayed)
+		want(t, "bad", got[0].Fate, routing.Failed)
+		if text := got[0].Err.Error(); !strings.HasPrefix(text, "look up session: WRONGTYPE") {
+			t.Errorf("error: %s", text)
+		}
+		err := a.Open(t.Context(), bad)
+		if err == nil || !strings.HasPrefix(err.Error(), "open session: ") {
+			t.Errorf("open: %v", err)
+		}
+		want(t, "away", a.Stats().Away, false)
+	}},
+	// A server that has forgotten the scripts is taught them again.
+	{name: "scripts lost", shared: true, tell: func(t *testing.T, h Harness) {
+		a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})
+		for i := range int64(3) {
+			must(t, h.Client.ScriptFlush(t.Context()).Err())
+			s := newSession()
+			must(t, a.Open(t.Context(), s))
+			must(t, h.Client.ScriptFlush(t.Context()).Err())
+			want(t, "fate", b.Route(t.Context(), series(s, i, i+1))[0].Fate, routing.Relayed)
+		}
+		a.mail.await(t, 3)
+	}},
+	// A session that has a newer owner is not written by an older one.
+	{name: "newer epoch", shared: true, tell: func(t *testing.T, h Harness) {
+		a, b := h.start(t, table.Options{Node: "a", Resume: 50 * time.Millisecond}), h.start(t, table.Options{Node: "b"})
+		s := newSession()
+		s.Epoch = 2
+		must(t, b.Open(t.Context(), s))
+		s.Epoch = 1
+		if err := a.Open(t.Context(), s); err == nil {
+			t.Error("the older epoch was opened")
+		}
+		want(t, "owner", h.Client.HGet(t.Context(), sessionKey(s), "owner").Val(), "b")
+	}},
+}
+
+func away(t *testing.T, h Harness) {
+	a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})
+	s, late := newSession(), newSession()
+	must(t, a.Open(t.Context(), s))
+	a.mail.hold(s)
+	h.Cut()
+	started := time.Now()
+	for _, v := range b.Route(t.Context(), series(s, 0, 2)) {
+		want(t, "fate", v.Fate, routing.Failed)
+		want(t, "told why", v.Err != nil, true)
+	}
+	if err := a.Open(t.Context(), late); err == nil {
+		t.Error("a session was opened without Redis")
+	}
+	if a.Ping(t.Context()) == nil {
+		t.Error("Redis was pinged")
+	}
+	row := routing.Row{Session: s.ID, N: 1, Service: "orders"}
+	a.mail.hold(s, row)
+	a.mail.hold(late)
+	a.Claim(row)
+	if took := time.Since(started); took > 6*time.Second {
+		t.Errorf("all this took %v", took)
+	}
+	eventually(t, "it is noticed", func() bool { return a.Stats().Away && b.Stats().Away })
+	h.Heal()
+	eventually(t, "it is noticed", func() bool { return !a.Stats().Away && !b.Stats().Away })
+	eventually(t, "the row is written", func() bool { return h.Client.HExists(t.Context(), sessionKey(s), "r:1").Val() })
+	eventually(t, "the session is written", func() bool { return h.Client.HGet(t.Context(), sessionKey(late), "owner").Val() == "a" })
+	eventually(t, "replies go on", func() bool { return b.Route(t.Context(), series(s, 0, 2))[1].Fate == routing.Relayed })
+	got := offsets(a.mail.await(t, 2))
+	if !slices.Equal(got[:2], []int64{0, 1}) {
+		t.Errorf("offsets: %v", got)
+	}
+}
+
+func emptied(t *testing.T, h Harness) {
+	a, b := h.start(t, table.Options{Node: "a", Open: 10 * time.Second}), h.start(t, table.Options{Node: "b"})
+	var all []routing.SessionRow
+	for range 500 {
+		s := newSession()
+		all = append(all, s)
+		a.Announce(s)
+		a.mail.hold(s, routing.Row{Session: s.ID, N: 1, Service: "orders"})
+	}
+	must(t, a.Open(t.Context(), all[0]))
+	must(t, h.Client.FlushDB(t.Context()).Err())
+	eventually(t, "all are there again", func() bool {
+		for _, s := range all {
+			if h.Client.HGet(t.Context(), sessionKey(s), "r:1").Val() == "" {
+				return false
+			}
+		}
+		return true
+	})
+	eventually(t, "b is there again", func() bool { return h.Client.Exists(t.Context(), "parley:inbox:b").Val() == 1 })
+	want(t, "a session that nobody has, meanwhile", b.Route(t.Context(), series(newSession(), 0, 1))[0].Fate, routing.Failed)
+	want(t, "relayed", b.Route(t.Context(), series(all[7], 0, 1))[0].Fate, routing.Relayed)
+	a.mail.await(t, 1)
+}
+
+func queueFull(t *testing.T, h Harness) {
+	a := h.start(t, table.Options{Node: "a", Pending: 100, Pace: 20 * time.Millisecond})
+	s := newSession()
+	must(t, a.Open(t.Context(), s))
+	var open []routing.Row
+	for i := range uint64(5000) {
+		open = append(open, routing.Row{Session: s.ID, N: i + 1, Service: "orders"})
+	}
+	a.mail.hold(s, open...)
+	for _, row := range open {
+		a.Claim(row)
+	}
+	if a.Stats().Dropped == 0 {
+		t.Skip("the writer was faster")
+	}
+	eventually(t, "all rows are there", func() bool { return h.Client.HLen(t.Context(), sessionKey(s)).Val() >= 5006 })
+}

@@ -1,0 +1,118 @@
+package tabletest
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/routing"
+	"parley/routing/table"
+)
+
+// Node is a table as a node uses it.
+type Node interface {
+	routing.Table
+	Run(ctx context.Context, to table.Inbox) error
+	Ping(ctx context.Context) error
+	Stats() table.Stats
+}
+
+// Harness is a place where the contract is tested. Each test gets a new one,
+// empty.
+type Harness struct {
+	// New makes a node's table.
+	New func(o table.Options) Node
+	// Client looks into Redis past all faults; nil where there is none.
+	Client redis.UniversalClient
+	// Cut takes Redis away from all tables, and Heal brings it back.
+	Cut, Heal func()
+}
+
+// Run tests a table.
+func Run(t *testing.T, open func(t *testing.T) Harness) {
+	for _, group := range [][]story{single, sessions, rows, relays, held, faults} {
+		for _, s := range group {
+			t.Run(s.name, func(t *testing.T) {
+				h := open(t)
+				if s.shared && h.Client == nil {
+					t.Skip("needs a table that nodes share")
+				}
+				s.tell(t, h)
+			})
+		}
+	}
+}
+
+// story is one test of the suite.
+type story struct {
+	name   string
+	shared bool // needs Redis
+	tell   func(t *testing.T, h Harness)
+}
+
+// running is a node's table at work.
+type running struct {
+	Node
+	mail *mailbox
+	stop func() error // ends Run, and answers what it did
+}
+
+// start runs a new node until the test ends.
+func (h Harness) start(t *testing.T, o table.Options) *running {
+	t.Helper()
+	n := &running{Node: h.New(o), mail: &mailbox{settle: true}}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx, n.mail) }()
+	n.stop = sync.OnceValue(func() error {
+		cancel()
+		return <-ended
+	})
+	t.Cleanup(func() { _ = n.stop() })
+	if h.Client != nil {
+		eventually(t, "node "+string(o.Node)+" has its lease", func() bool { return n.Node.(*table.Redis).Leased() })
+	}
+	return n
+}
+
+// kill ends a node as a crash would: nothing is taken off the table.
+func (h Harness) kill(t *testing.T, n *running, node routing.NodeID) {
+	t.Helper()
+	h.Cut()
+	_ = n.stop()
+	h.Heal()
+	h.expire(t, node)
+}
+
+// expire makes a node's lease end now.
+func (h Harness) expire(t *testing.T, node routing.NodeID) {
+	t.Helper()
+	must(t, h.Client.ZAdd(t.Context(), "parley:nodes", redis.Z{Score: 1, Member: string(node)}).Err())
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func want[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Fatalf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// eventually waits until something that happens behind is so.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}

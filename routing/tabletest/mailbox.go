@@ -1,0 +1,124 @@
+package tabletest
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"parley/routing"
+)
+
+// mailbox stands for a router: it takes relayed replies, and knows the sessions
+// that it was given.
+type mailbox struct {
+	mu       sync.Mutex
+	settle   bool // replies are settled as they come
+	got      []*routing.Reply
+	sessions map[routing.SessionID]routing.SessionRow
+	open     map[routing.SessionID][]routing.Row
+}
+
+func (m *mailbox) DeliverRelayed(replies []*routing.Reply) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range replies {
+		m.got = append(m.got, r)
+		if m.settle {
+			r.Receipt.Done(r.Token)
+		}
+	}
+}
+
+func (m *mailbox) EachSession(ready func() bool, take func(routing.SessionRow, []routing.Row)) {
+	m.mu.Lock()
+	ids := make([]routing.SessionID, 0, len(m.sessions))
+	for id := range m.sessions {
+		ids = append(ids, id)
+	}
+	m.mu.Unlock()
+	for _, id := range ids {
+		if !ready() {
+			return
+		}
+		m.mu.Lock()
+		take(m.sessions[id], m.open[id])
+		m.mu.Unlock()
+	}
+}
+
+// hold makes a session one of the node's.
+func (m *mailbox) hold(s routing.SessionRow, open ...routing.Row) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessions == nil {
+		m.sessions = make(map[routing.SessionID]routing.SessionRow)
+		m.open = make(map[routing.SessionID][]routing.Row)
+	}
+	m.sessions[s.ID], m.open[s.ID] = s, open
+}
+
+func (m *mailbox) replies() []*routing.Reply {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.got)
+}
+
+// await answers the first n replies, as soon as there are so many.
+func (m *mailbox) await(t *testing.T, n int) []*routing.Reply {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d replies come", n), func() bool { return len(m.replies()) >= n })
+	return m.replies()
+}
+
+func newSession() routing.SessionRow {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	return routing.SessionRow{
+		ID:      routing.SessionID(base64.RawURLEncoding.EncodeToString(b[:])),
+		Subject: "somebody", Secret: []byte("0123456789abcdef0123456789abcdef"), Epoch: 1,
+	}
+}
+
+// replyTo makes the reply at offset to request n of a session, with every field set.
+func replyTo(s routing.SessionRow, n int, offset int64) *routing.Reply {
+	return &routing.Reply{
+		ID: routing.RequestID(fmt.Sprintf("%s.%dab", s.ID, n)), Final: offset%2 == 0, Status: 201,
+		Err:         &routing.ServiceError{Code: "no_stock", Message: "ausverkauft \u2603"},
+		ContentType: "application/json",
+		Headers:     []routing.Header{{Key: "x-a", Value: []byte{0, 255}}, {Key: "x-nil"}, {Key: "x-a", Value: []byte{}}},
+		Body:        fmt.Appendf(nil, "{\"offset\":%d}\x00\xff", offset),
+		From:        routing.RecordAt{Topic: "parley.replies", Partition: 7, Offset: offset},
+		Stamp:       time.UnixMilli(1764000000123), Consumed: time.Now(), ConsumedBy: "consumer",
+	}
+}
+
+// offsets tells replies apart.
+func offsets(replies []*routing.Reply) []int64 {
+	all := make([]int64, len(replies))
+	for i, r := range replies {
+		all[i] = r.From.Offset
+	}
+	return all
+}
+
+// fates are the verdicts in short.
+func fates(verdicts []routing.Verdict) []routing.Fate {
+	all := make([]routing.Fate, len(verdicts))
+	for i, v := range verdicts {
+		all[i] = v.Fate
+	}
+	return all
+}
+
+// series makes replies with offsets from a to below b, all to one request.
+func series(s routing.SessionRow, a, b int64) []*routing.Reply {
+	var all []*routing.Reply
+	for offset := a; offset < b; offset++ {
+		all = append(all, replyTo(s, 1, offset))
+	}
+	return all
+}

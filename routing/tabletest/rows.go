@@ -1,0 +1,89 @@
+package tabletest
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"parley/routing"
+	"parley/routing/table"
+)
+
+var rows = []story{
+	// A row can be read by a person, and goes with its release.
+	{name: "claim and release", shared: true, tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a"})
+		s := newSession()
+		must(t, n.Open(t.Context(), s))
+		n.Claim(routing.Row{Session: s.ID, N: 7, Service: "orders", ClientID: `"a b"`, Deadline: time.UnixMilli(1764000000123)})
+		key := sessionKey(s)
+		eventually(t, "the row is there", func() bool { return h.Client.HExists(t.Context(), key, "r:7").Val() })
+		want(t, "row", h.Client.HGet(t.Context(), key, "r:7").Val(), `orders 2025-11-24T16:00:00.123Z "a b"`)
+		n.Release(s.ID, 7)
+		eventually(t, "the row is gone", func() bool { return !h.Client.HExists(t.Context(), key, "r:7").Val() })
+	}},
+	// However claims and releases fall into pipelines, what is left is what is open.
+	{name: "order", shared: true, tell: order},
+	// A request that is answered at once never costs Redis a command.
+	{name: "claim and release cancel", shared: true, tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a", Pace: 100 * time.Millisecond})
+		s := newSession()
+		must(t, n.Open(t.Context(), s)) // the next pipeline leaves after Pace
+		before := n.Stats()
+		for i := range uint64(100) {
+			n.Claim(routing.Row{Session: s.ID, N: i + 1, Service: "orders"})
+			n.Release(s.ID, i+1)
+		}
+		eventually(t, "they cancelled", func() bool { return n.Stats().Cancelled >= 100 })
+		want(t, "commands", n.Stats().Written-before.Written, 0)
+	}},
+	// More rows than a command may carry are written all the same.
+	{name: "many rows", shared: true, tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a"})
+		s := newSession()
+		n.Announce(s)
+		for i := range uint64(20_000) {
+			n.Claim(routing.Row{Session: s.ID, N: i + 1, Service: "orders"})
+		}
+		left := func() int64 { return h.Client.HLen(t.Context(), sessionKey(s)).Val() }
+		eventually(t, "all rows", func() bool { return left() == 20_000+6 })
+		for i := range uint64(20_000) {
+			n.Release(s.ID, i+1)
+		}
+		eventually(t, "no rows", func() bool { return left() == 6 })
+	}},
+}
+
+func order(t *testing.T, h Harness) {
+	n := h.start(t, table.Options{Node: "a"})
+	s := newSession()
+	must(t, n.Open(t.Context(), s))
+	n.mail.hold(s)
+	random := rand.New(rand.NewPCG(1, 2))
+	model := make(map[string]string)
+	var open []uint64
+	for i := range uint64(3000) {
+		if at := random.IntN(40); at < len(open) {
+			n.Release(s.ID, open[at])
+			delete(model, fmt.Sprintf("r:%d", open[at]))
+			open = slices.Delete(open, at, at+1)
+		} else {
+			n.Claim(routing.Row{Session: s.ID, N: i + 1, Service: "orders", ClientID: fmt.Sprint(i), Deadline: time.UnixMilli(0)})
+			model[fmt.Sprintf("r:%d", i+1)] = fmt.Sprintf("orders 1970-01-01T00:00:00.000Z %d", i)
+			open = append(open, i+1)
+		}
+		if random.IntN(50) == 0 {
+			time.Sleep(time.Duration(random.IntN(2000)) * time.Microsecond)
+		}
+	}
+	eventually(t, "the rows are those of the model", func() bool {
+		got := h.Client.HGetAll(t.Context(), sessionKey(s)).Val()
+		for _, field := range []string{"owner", "boot", "epoch", "state", "secret", "subject"} {
+			delete(got, field)
+		}
+		return maps.Equal(got, model)
+	})
+}

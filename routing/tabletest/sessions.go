@@ -1,0 +1,124 @@
+package tabletest
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"parley/routing"
+	"parley/routing/table"
+)
+
+// single is what holds for one node alone, with or without Redis.
+var single = []story{
+	// A table is there, and says so.
+	{name: "ping", tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a"})
+		must(t, n.Ping(t.Context()))
+	}},
+	// A session opens and ends, its requests come and go, and nothing of this fails or blocks.
+	{name: "a session's life", tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a"})
+		s := newSession()
+		must(t, n.Open(t.Context(), s))
+		n.Claim(routing.Row{Session: s.ID, N: 1, Service: "orders"})
+		n.Release(s.ID, 1)
+		n.End(s.ID)
+		must(t, n.stop())
+	}},
+	// A reply for a session that nobody has is dropped as unknown, each with a verdict of its own.
+	{name: "unknown session", tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a"})
+		for _, v := range n.Route(t.Context(), append(series(newSession(), 0, 3), series(newSession(), 3, 5)...)) {
+			want(t, "verdict", v, routing.Verdict{Fate: routing.Dropped, Drop: routing.DropUnknownRequest})
+		}
+		want(t, "verdicts on nothing", len(n.Route(t.Context(), nil)), 0)
+	}},
+}
+
+var sessions = []story{
+	// A person finds an opened session with HGETALL, and it will expire.
+	{name: "open", shared: true, tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a", Resume: time.Minute})
+		s := newSession()
+		must(t, n.Open(t.Context(), s))
+		got := h.Client.HGetAll(t.Context(), sessionKey(s)).Val()
+		want(t, "owner", got["owner"], "a")
+		want(t, "epoch", got["epoch"], "1")
+		want(t, "subject", got["subject"], "somebody")
+		want(t, "state", got["state"], "attached")
+		want(t, "secret", got["secret"], strings.Repeat("30313233343536373839616263646566", 2))
+		if life := h.Client.PTTL(t.Context(), sessionKey(s)).Val(); life < time.Minute || life > 3*time.Minute {
+			t.Errorf("the session lives for %v", life)
+		}
+	}},
+	// An announced session appears soon, and an ended one goes with all that was its own.
+	{name: "announce and end", shared: true, tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a"})
+		s := newSession()
+		n.Announce(s)
+		n.Claim(routing.Row{Session: s.ID, N: 1, Service: "orders"})
+		eventually(t, "the row is there", func() bool { return h.Client.HExists(t.Context(), sessionKey(s), "r:1").Val() })
+		must(t, h.Client.RPush(t.Context(), sessionKey(s)+":held", "x").Err())
+		n.End(s.ID)
+		eventually(t, "all is gone", func() bool {
+			return h.Client.Exists(t.Context(), sessionKey(s)).Val()+h.Client.Exists(t.Context(), sessionKey(s)+":held").Val() == 0
+		})
+	}},
+	// The keys of a session whose node lives are prolonged before they expire.
+	{name: "life is renewed", shared: true, tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a", Resume: 100 * time.Millisecond})
+		s := newSession()
+		n.mail.hold(s)
+		must(t, n.Open(t.Context(), s))
+		for range 3 {
+			must(t, h.Client.PExpire(t.Context(), sessionKey(s), 250*time.Millisecond).Err())
+			eventually(t, "life is renewed", func() bool { return h.Client.PTTL(t.Context(), sessionKey(s)).Val() > 250*time.Millisecond })
+		}
+	}},
+	// Only who shows secret and subject takes a session over; then the epoch
+	// grows, the rows come along, and the old owner cannot end it any longer.
+	{name: "resume", shared: true, tell: resume},
+}
+
+func resume(t *testing.T, h Harness) {
+	a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})
+	s := newSession()
+	must(t, a.Open(t.Context(), s))
+	row := routing.Row{Session: s.ID, N: 3, Service: "orders", ClientID: `"my id"`, Deadline: time.UnixMilli(1764000000123).UTC()}
+	a.Claim(row)
+	eventually(t, "the row is there", func() bool { return h.Client.HExists(t.Context(), sessionKey(s), "r:3").Val() })
+	to := b.Node.(*table.Redis)
+
+	wrong := s
+	wrong.Secret = []byte("another")
+	_, err := to.Resume(t.Context(), wrong)
+	want(t, "wrong secret", errors.Is(err, table.ErrNotYours), true)
+	wrong = s
+	wrong.Subject = "somebody else"
+	_, err = to.Resume(t.Context(), wrong)
+	want(t, "wrong subject", errors.Is(err, table.ErrNotYours), true)
+	_, err = to.Resume(t.Context(), newSession())
+	want(t, "no session", errors.Is(err, table.ErrNoSession), true)
+
+	got, err := to.Resume(t.Context(), s)
+	must(t, err)
+	want(t, "epoch", got.Epoch, 2)
+	want(t, "owner before", got.Before, "a")
+	if !slices.Equal(got.Rows, []routing.Row{row}) {
+		t.Errorf("rows: %v", got.Rows)
+	}
+	want(t, "at its new owner", b.Route(t.Context(), series(s, 0, 1))[0].Fate, routing.Here)
+	want(t, "at its old owner", a.Route(t.Context(), series(s, 1, 2))[0].Fate, routing.Relayed)
+	b.mail.await(t, 1)
+
+	a.End(s.ID)
+	written := a.Stats().Written
+	a.Announce(newSession())
+	eventually(t, "the end was written", func() bool { return a.Stats().Written > written })
+	want(t, "owner after the old one ended it", h.Client.HGet(t.Context(), sessionKey(s), "owner").Val(), "b")
+}
+
+func sessionKey(s routing.SessionRow) string { return "parley:{" + string(s.ID) + "}" }
