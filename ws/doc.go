@@ -35,6 +35,10 @@
 //	{"jsonrpc":"2.0","method":"$/goaway","params":{"reconnect":[0,8000],"deadline":20000}}
 //	{"jsonrpc":"2.0","method":"$/pong"}
 //
+// Not yet there: resuming (resumed is false, and every id in open is answered
+// with session_gone), tokens (ignored), and $/goaway (a node that goes away
+// closes 1012 at once).
+//
 // # Messages
 //
 // A message is an object with the members jsonrpc, id, method, params and meta;
@@ -81,7 +85,14 @@
 // The error words are in errors.go, the close codes in closes.go. The answer to
 // bad JSON, to an invalid message and to an unknown method has an example in
 // its data: a request that works as it is. The eleventh of them within a minute
-// closes the socket.
+// closes the socket. A service_error has the service's own words in data.service:
+//
+//	{"code":"sold_out","message":"none left","status":409,"body":{…},"contentType":"…"}
+//
+// where status is there if the service set one, and contentType if body is no JSON.
+//
+// A socket that the gateway closes gets what is queued, then the close frame, and
+// has 5 s to answer. One that does not answer a ping is cut off without a frame.
 //
 // # Goroutines
 //
