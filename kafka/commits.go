@@ -2,127 +2,106 @@ package kafka
 
 import (
 	"context"
-	"sync"
+	"errors"
+	"maps"
+	"slices"
 	"time"
 
-	"parley/routing"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
-
-// partition is one ownership of one partition of the reply topic: which of its
-// replies are not done yet, and so how far it may be committed. It is the
-// Receipt of its replies; a Token's A is the reply's place in the line.
-type partition struct {
-	id int32
-
-	mu    sync.Mutex
-	ring  []waiting // a power of two long; place n is ring[n & (len-1)]
-	head  int64     // place of the oldest reply that is not done
-	tail  int64     // place that the next reply gets
-	upTo  int64     // every offset below it is done; 0 before the first
-	empty chan struct{}
-
-	committed int64 // belongs to Replies.committing
-}
-
-// waiting is a reply in its partition's line.
-type waiting struct {
-	offset int64
-	since  time.Duration // of the process's clock, see sinceStart
-	done   bool
-}
 
 const (
-	smallRing = 64
-	largeRing = 4096 // given back when it is empty
+	commitEvery   = time.Second
+	commitTimeout = 5 * time.Second
 )
 
-var start = time.Now()
-
-// sinceStart is a monotonic clock in one word.
-func sinceStart(t time.Time) time.Duration { return t.Sub(start) }
-
-// add puts a polled reply at the end of the line. Offsets must rise.
-func (p *partition) add(offset int64, now time.Duration) routing.Token {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.tail-p.head == int64(len(p.ring)) {
-		p.growLocked()
-	}
-	*p.atLocked(p.tail) = waiting{offset: offset, since: now}
-	p.tail++
-	return routing.Token{A: p.tail - 1, B: offset}
-}
-
-func (p *partition) atLocked(place int64) *waiting { return &p.ring[place&int64(len(p.ring)-1)] }
-
-func (p *partition) growLocked() {
-	old := p.ring
-	p.ring = make([]waiting, max(smallRing, 2*len(old)))
-	for n := p.head; n < p.tail; n++ {
-		*p.atLocked(n) = old[n&int64(len(old)-1)]
+// commitAlways commits what is done every commitEvery, until ctx ends.
+func (r *Replies) commitAlways(ctx context.Context, client *kgo.Client) {
+	tick := time.NewTicker(commitEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			r.commit(ctx, client)
+		}
 	}
 }
 
-// Done implements routing.Receipt: the reply need not be kept in Kafka. It does
-// not block and may be called from any goroutine, more than once.
-func (p *partition) Done(t routing.Token) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if t.A < p.head || t.A >= p.tail {
+// commit commits what is done in all partitions that are owned now.
+func (r *Replies) commit(ctx context.Context, client *kgo.Client) {
+	r.committing.Lock()
+	defer r.committing.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.mu.Lock()
+	owned := slices.Collect(maps.Values(r.owned))
+	r.cancelCommit = cancel
+	r.mu.Unlock()
+	r.commitLocked(ctx, client, owned)
+}
+
+// commitLocked commits what is done in these partitions. It is called with
+// committing held, and blocks for a round trip, at most commitTimeout.
+func (r *Replies) commitLocked(ctx context.Context, client *kgo.Client, partitions []*partition) {
+	offsets := make(map[int32]kgo.EpochOffset)
+	for _, p := range partitions {
+		if upTo := p.committable(); upTo > p.committed {
+			offsets[p.id] = kgo.EpochOffset{Epoch: -1, Offset: upTo}
+		}
+	}
+	if len(offsets) == 0 {
 		return
 	}
-	p.atLocked(t.A).done = true
-	for p.head < p.tail && p.atLocked(p.head).done {
-		p.upTo = p.atLocked(p.head).offset + 1
-		p.head++
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{r.options.Topic: offsets}, func(
+		_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error,
+	) {
+		refused := refusals(answer)
+		for _, p := range partitions {
+			if at, ok := offsets[p.id]; ok && err == nil && refused[p.id] == nil {
+				p.committed = at.Offset
+			}
+		}
+		r.committedLocked(err, refused)
+	})
+}
+
+// committedLocked logs the first of a row of commits that Kafka did not take, and the
+// first that it took again. It is called with committing held.
+func (r *Replies) committedLocked(err error, refused map[int32]error) {
+	if err == nil {
+		for _, e := range refused {
+			err = e
+		}
 	}
-	if p.head == p.tail {
-		p.emptiedLocked()
+	switch failing := err != nil; {
+	case errors.Is(err, context.Canceled) || failing == r.failing:
+	case failing:
+		r.failing = true
+		r.log.Warn("offsets not committed", "topic", r.options.Topic, "err", err)
+	default:
+		r.failing = false
+		r.log.Info("offsets committed again", "topic", r.options.Topic)
 	}
 }
 
-func (p *partition) emptiedLocked() {
-	if len(p.ring) >= largeRing {
-		p.ring = nil
+// refusals are the partitions that a commit was not accepted for.
+func refusals(answer *kmsg.OffsetCommitResponse) map[int32]error {
+	refused := make(map[int32]error)
+	if answer == nil {
+		return refused
 	}
-	if p.empty != nil {
-		close(p.empty)
-		p.empty = nil
+	for _, t := range answer.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				refused[p.Partition] = err
+			}
+		}
 	}
-}
-
-// committable is the offset that the next owner may start from, 0 where
-// nothing is done yet.
-func (p *partition) committable() int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.upTo
-}
-
-// outstanding is how many replies cannot be committed yet, done themselves or
-// behind one that is not, and when the oldest came.
-func (p *partition) outstanding() (n int, oldest time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.head == p.tail {
-		return 0, 0
-	}
-	return int(p.tail - p.head), p.atLocked(p.head).since
-}
-
-// drain waits until every reply is done, or ctx ends. One goroutine at a time
-// may wait.
-func (p *partition) drain(ctx context.Context) {
-	p.mu.Lock()
-	if p.head == p.tail {
-		p.mu.Unlock()
-		return
-	}
-	empty := make(chan struct{})
-	p.empty = empty
-	p.mu.Unlock()
-	select {
-	case <-empty:
-	case <-ctx.Done():
-	}
+	return refused
 }

@@ -6,7 +6,7 @@
 //	routing.Request ──▶ Producer ──▶ (orders.requests)      record.go, headers.go
 //	routing.Reply  ◀── decodeReply ◀── Replies.Run ◀── (parley.replies)
 //	                       │                                decode.go, replies.go
-//	     Receipt.Done ──▶ partition ──▶ commit              commits.go, owned.go
+//	     Receipt.Done ──▶ partition ──▶ commit              line.go, owned.go, commits.go
 //
 // # Non-obvious
 //

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -14,10 +15,8 @@ import (
 )
 
 const (
-	commitEvery   = time.Second
-	commitTimeout = 5 * time.Second
-	countEvery    = 10 * time.Second
-	countTimeout  = 2 * time.Second
+	countEvery   = 10 * time.Second
+	countTimeout = 2 * time.Second
 )
 
 // assigned is called by the client when the group gave this node partitions,
@@ -117,6 +116,28 @@ func (r *Replies) count(ctx context.Context, client *kgo.Client) {
 	}
 }
 
+// hurry asks the broker to share out the partitions of a server-side group at
+// once. By default it waits up to a second for more changes, and a member that
+// missed the answer learns it at its next heartbeat, seconds later. A cluster
+// that does not let this be set serves as well, more slowly.
+func (r *Replies) hurry(ctx context.Context, client *kgo.Client) {
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	zero := "0"
+	ask := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	group := kmsg.NewIncrementalAlterConfigsRequestResource()
+	group.ResourceType, group.ResourceName = kmsg.ConfigResourceTypeGroupConfig, r.options.Group
+	group.Configs = []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "consumer.assignment.interval.ms", Op: kmsg.IncrementalAlterConfigOpSet, Value: &zero}}
+	ask.Resources = append(ask.Resources, group)
+	answer, err := ask.RequestWith(ctx, client)
+	if err == nil && len(answer.Resources) == 1 {
+		err = kerr.ErrorForCode(answer.Resources[0].ErrorCode)
+	}
+	if err != nil {
+		r.log.Info("the group's assignment interval could not be set", "group", r.options.Group, "err", err)
+	}
+}
+
 // watch counts the reply topic's partitions, often until it knows and then now
 // and again, for the topic may grow.
 func (r *Replies) watch(ctx context.Context, client *kgo.Client) {
@@ -131,58 +152,4 @@ func (r *Replies) watch(ctx context.Context, client *kgo.Client) {
 		case <-time.After(pause):
 		}
 	}
-}
-
-// commitAlways commits what is done every commitEvery, until ctx ends.
-func (r *Replies) commitAlways(ctx context.Context, client *kgo.Client) {
-	tick := time.NewTicker(commitEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			r.commit(ctx, client)
-		}
-	}
-}
-
-// commit commits what is done in all partitions that are owned now.
-func (r *Replies) commit(ctx context.Context, client *kgo.Client) {
-	r.committing.Lock()
-	defer r.committing.Unlock()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	r.mu.Lock()
-	owned := slices.Collect(maps.Values(r.owned))
-	r.cancelCommit = cancel
-	r.mu.Unlock()
-	r.commitLocked(ctx, client, owned)
-}
-
-// commitLocked commits what is done in these partitions. It is called with
-// committing held, and blocks for a round trip, at most commitTimeout.
-func (r *Replies) commitLocked(ctx context.Context, client *kgo.Client, partitions []*partition) {
-	offsets := make(map[int32]kgo.EpochOffset)
-	for _, p := range partitions {
-		if upTo := p.committable(); upTo > p.committed {
-			offsets[p.id] = kgo.EpochOffset{Epoch: -1, Offset: upTo}
-		}
-	}
-	if len(offsets) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
-	defer cancel()
-	client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{r.options.Topic: offsets}, func(
-		_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error,
-	) {
-		refused := refusals(answer)
-		for _, p := range partitions {
-			if at, ok := offsets[p.id]; ok && err == nil && refused[p.id] == nil {
-				p.committed = at.Offset
-			}
-		}
-		r.commitFailed(err, refused)
-	})
 }

@@ -19,7 +19,6 @@ type ProducerOptions struct {
 	Buffered        int           // requests that wait for Kafka: 20,000
 	BufferedBytes   int           // what they may hold: 256 MiB
 	DeliveryTimeout time.Duration // from Produce to unavailable: 10 s, at least 1 s
-	Limits          Limits        // from EnsureTopics
 }
 
 // Producer writes requests to the topics of services: acknowledged by all
@@ -30,8 +29,9 @@ type Producer struct {
 	options ProducerOptions
 	done    func(*kgo.Record, error) // method value of acknowledged, made once
 
-	batches  atomic.Uint64 // batches whose bytes were made, for whatever broker
-	inFlight atomic.Int64  // requests that were not told how they ended
+	limits   atomic.Pointer[Limits] // never nil
+	batches  atomic.Uint64          // batches whose bytes were made, for whatever broker
+	inFlight atomic.Int64           // requests that were not told how they ended
 	closing  atomic.Bool
 	idle     chan struct{} // told when closing and nothing is in flight
 }
@@ -41,6 +41,7 @@ type Producer struct {
 func NewProducer(c Config, o ProducerOptions) (*Producer, error) {
 	p := &Producer{options: o.withDefaults(), idle: make(chan struct{}, 1)}
 	p.done = p.acknowledged
+	p.limits.Store(&Limits{})
 	timeout := p.options.DeliveryTimeout
 	client, err := c.client(
 		kgo.RequiredAcks(kgo.AllISRAcks()),
@@ -49,7 +50,7 @@ func NewProducer(c Config, o ProducerOptions) (*Producer, error) {
 		kgo.MaxBufferedBytes(p.options.BufferedBytes),
 		kgo.RecordPartitioner(byKey),
 		kgo.ProducerBatchMaxBytesFn(func(topic string) int32 {
-			return int32(min(p.options.Limits.Of(topic), maxBatch))
+			return int32(min(p.limits.Load().Of(topic), maxBatch))
 		}),
 		// Nothing is compressed, for batches are small and CPU is what a gateway
 		// lacks: the compressor only counts.
@@ -150,6 +151,10 @@ func (p *Producer) finish(q *routing.Request, at routing.RecordAt, err error) {
 		}
 	}
 }
+
+// SetLimits tells what EnsureTopics found. A topic that was produced to before is
+// taken to have Kafka's default for as long as the producer lives.
+func (p *Producer) SetLimits(l Limits) { p.limits.Store(&l) }
 
 // InFlight is how many requests wait for Kafka's word.
 func (p *Producer) InFlight() int { return int(p.inFlight.Load()) }

@@ -113,7 +113,8 @@ func TestProduceLarge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := k.bench(t, name, ProducerOptions{Limits: limits})
+	b := k.bench(t, name, ProducerOptions{})
+	b.SetLimits(limits)
 	for _, size := range []int{1_000_000, 1 << 20} {
 		b.call(t, routing.Call{Body: bytes.Repeat([]byte("x"), size)})
 		receive(t, "acceptance", b.accepted)
@@ -133,7 +134,8 @@ func TestProduceLarge(t *testing.T) {
 	receive(t, "acceptance after a refusal", b.accepted)
 
 	// A producer that knows better than the topic does: the broker refuses.
-	b = k.bench(t, plain, ProducerOptions{Limits: Limits{plain: 8 << 20}})
+	b = k.bench(t, plain, ProducerOptions{})
+	b.SetLimits(Limits{plain: 8 << 20})
 	b.fails(t, routing.Call{Body: make([]byte, 2<<20)}, routing.TooLarge, routing.NotSent)
 }
 

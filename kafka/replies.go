@@ -10,9 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"parley/routing"
 )
@@ -74,6 +72,7 @@ type Replies struct {
 	// committing is held for a commit's whole round trip, so that a rebalance
 	// waits for it. It is taken before mu.
 	committing sync.Mutex
+	failing    bool // commits fail at the moment; guarded by committing
 
 	mu           sync.Mutex
 	owned        map[int32]*partition
@@ -158,6 +157,9 @@ func (r *Replies) Run(ctx context.Context) error {
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
+	if r.options.Protocol == Consumer {
+		running.Go(func() { r.hurry(background, client) })
+	}
 	running.Go(func() { r.watch(background, client) })
 	running.Go(func() { r.commitAlways(background, client) })
 	err = r.poll(ctx, client)
@@ -271,34 +273,6 @@ func (r *Replies) leave(client *kgo.Client) {
 		r.log.Warn("the group was not left cleanly", "group", r.options.Group, "err", err)
 	}
 	client.CloseAllowingRebalance()
-}
-
-// commitFailed logs a commit that Kafka did not take. The next one repeats it.
-func (r *Replies) commitFailed(err error, refused map[int32]error) {
-	if err == nil {
-		for _, e := range refused {
-			err = e
-		}
-	}
-	if err != nil && !errors.Is(err, context.Canceled) {
-		r.log.Warn("offsets not committed", "topic", r.options.Topic, "err", err)
-	}
-}
-
-// refusals are the partitions that a commit was not accepted for.
-func refusals(answer *kmsg.OffsetCommitResponse) map[int32]error {
-	refused := make(map[int32]error)
-	if answer == nil {
-		return refused
-	}
-	for _, t := range answer.Topics {
-		for _, p := range t.Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				refused[p.Partition] = err
-			}
-		}
-	}
-	return refused
 }
 
 // Assigned tells whether the group has told this node what it owns, be it nothing.

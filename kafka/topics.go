@@ -53,7 +53,7 @@ func (e *MissingTopicsError) Error() string {
 // *MissingTopicsError that names them all where create is false. That another
 // node makes one first is no error. A topic that is there is left as it is,
 // but for a line in the log when it accepts less than it must. The limits are
-// for NewProducer. It blocks until Kafka has answered or ctx ends.
+// for Producer.SetLimits. It blocks until Kafka has answered or ctx ends.
 func EnsureTopics(ctx context.Context, c Config, create bool, topics []Topic) (Limits, error) {
 	client, err := c.client()
 	if err != nil {
@@ -74,6 +74,9 @@ func EnsureTopics(ctx context.Context, c Config, create bool, topics []Topic) (L
 	}
 	if err := a.create(ctx, missing); err != nil {
 		return nil, err
+	}
+	if err := a.await(ctx, missing); err != nil {
+		return nil, fmt.Errorf("kafka: wait for new topics: %w", err)
 	}
 	return a.limits(ctx, topics), nil
 }
@@ -114,6 +117,24 @@ func (a admin) create(ctx context.Context, topics []Topic) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// await waits until the brokers know the topics that a controller has made.
+func (a admin) await(ctx context.Context, made []Topic) error {
+	for len(made) > 0 {
+		missing, err := a.missing(ctx, made)
+		if err != nil {
+			return err
+		}
+		if made = missing; len(made) > 0 {
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
 }
 
 func orDefault[N int16 | int32](n N) N {
