@@ -37,7 +37,14 @@ type checker struct {
 
 // bad reports that a key's value breaks a rule.
 func (k *checker) bad(key string, value any, format string, args ...any) {
-	k.problems.add(k.from[key], key, "%s %s", strconv.Quote(fmt.Sprint(value)), fmt.Sprintf(format, args...))
+	k.problems.add(k.from[key], key, "%s %s", quoted(fmt.Sprint(value)), fmt.Sprintf(format, args...))
+}
+
+// beside reports that a key's value does not go with another's. Where the first
+// is a default, the mistake is where the other was set.
+func (k *checker) beside(key, other string, value any, format string, args ...any) {
+	from := cmp.Or(k.from[key], k.from[other])
+	k.problems.add(from, key, "%s is not allowed: want %s", quoted(fmt.Sprint(value)), fmt.Sprintf(format, args...))
 }
 
 // missing reports that a key must be set.
@@ -152,9 +159,9 @@ func (k *checker) pair(section, cert, key string) {
 	switch {
 	case cert == "" && key == "":
 	case cert == "":
-		k.missing(certKey, "want the certificate of %s", keyKey)
+		k.problems.add(k.from[keyKey], certKey, "is missing: want the certificate of %s", keyKey)
 	case key == "":
-		k.missing(keyKey, "want the private key of %s", certKey)
+		k.problems.add(k.from[certKey], keyKey, "is missing: want the private key of %s", certKey)
 	case k.readable(certKey, cert) && k.readable(keyKey, key):
 		if _, err := (&certificate{certFile: cert, keyFile: key}).current(); err != nil {
 			k.bad(certKey, cert, "cannot be used with %s: %v", keyKey, err)

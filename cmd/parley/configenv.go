@@ -62,7 +62,9 @@ func (l *loader) environ(variables map[string]string, flags []flagValue) {
 func (l *loader) serviceVariable(variable, below string, services []string) string {
 	var known []string        // keys of known services
 	var fresh, longest string // key of a new one: with the longest rest
+	var rests []string        // all that may follow the name
 	for _, s := range serviceSettings {
+		rests = append(rests, capitals(s.key))
 		name, ok := strings.CutSuffix(below, "_"+capitals(s.key))
 		if !ok || name == "" {
 			continue
@@ -84,7 +86,7 @@ func (l *loader) serviceVariable(variable, below string, services []string) stri
 		l.problems.add(variable, "", "is ambiguous: set %s by a flag or in the file", either(known))
 		return ""
 	case fresh == "":
-		l.problems.add(variable, "", "is not a key: want %sNAME_KEY with KEY one of %s", envName(servicesPrefix), capitals(strings.Join(children(servicesPrefix+"x."), " ")))
+		l.problems.add(variable, "", "is not a key: want %s<NAME>_ and %s", envName(servicesPrefix), either(rests))
 	}
 	return fresh
 }

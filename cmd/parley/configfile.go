@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -40,28 +41,51 @@ func readFile(name string) ([]byte, error) {
 
 // yaml applies a YAML document. name is the file's, for messages.
 func (l *loader) yaml(name string, text []byte) {
-	var documents []*yaml.Node
-	if err := yaml.Load(text, &documents, yaml.WithAllDocuments()); err != nil {
-		l.problems.add(name, "", "is not YAML: %s", yamlMistake(err))
-		return
-	}
-	if len(documents) > 1 {
-		l.problems.add(name, "", "has %d documents: want one", len(documents))
+	document, err := oneDocument(text)
+	if err != nil {
+		l.problems.add(yamlPlace(name, err), "", "is not YAML: %s", yamlMistake(err))
 		return
 	}
 	f := yamlFile{loader: l, name: name, pairs: maxPairs}
-	for _, d := range documents {
-		for _, root := range d.Content {
-			f.section("", root)
-		}
+	for _, root := range document.Content {
+		f.section("", root)
 	}
 }
 
-// yamlMistake words what the parser found.
+// oneDocument parses a text of one document, or of none.
+func oneDocument(text []byte) (document yaml.Node, err error) {
+	in, err := yaml.NewLoader(bytes.NewReader(text))
+	if err != nil {
+		return document, err
+	}
+	if err := in.Load(&document); err != nil && err != io.EOF {
+		return document, err
+	}
+	var second yaml.Node
+	switch err := in.Load(&second); err {
+	case io.EOF:
+		return document, nil
+	case nil:
+		return document, errors.New("it has a second document: want one")
+	default:
+		return document, err
+	}
+}
+
+// yamlPlace names the line at which the parser stopped, where it knows.
+func yamlPlace(name string, err error) string {
+	var e *yaml.LoadError
+	if errors.As(err, &e) && e.Mark.Line > 0 {
+		return fmt.Sprintf("%s:%d", name, e.Mark.Line)
+	}
+	return name
+}
+
+// yamlMistake words why the parser stopped.
 func yamlMistake(err error) string {
 	var e *yaml.LoadError
 	if errors.As(err, &e) {
-		return fmt.Sprintf("line %d: %s", e.Mark.Line, e.Message)
+		return e.Message
 	}
 	return err.Error()
 }

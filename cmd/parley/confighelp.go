@@ -38,7 +38,7 @@ func helpOf(s setting, prefix string, config any) helpRow {
 		row.flag += " " + strings.ToUpper(s.kind())
 	}
 	if value := strings.Join(s.texts(config), ","); value != "" {
-		row.text += " (" + value + ")"
+		row.text += " (default " + value + ")"
 	}
 	return row
 }

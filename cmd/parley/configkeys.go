@@ -183,11 +183,7 @@ func (s setting) shown(text string) string {
 	case s.secret():
 		text = Secret(text).String()
 	}
-	const most = 100
-	if len(text) > most {
-		text = text[:most] + "…"
-	}
-	return strconv.Quote(text)
+	return quoted(text)
 }
 
 // texts answers the setting's value as it would be written, secrets masked: one

@@ -20,6 +20,9 @@ func suggest(key string) []string {
 			elsewhere = append(elsewhere, s.key)
 		}
 	}
+	if _, ok := find(serviceSettings, name); ok {
+		elsewhere = append(elsewhere, servicesPrefix+"<name>."+name)
+	}
 	return elsewhere
 }
 

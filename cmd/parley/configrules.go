@@ -19,7 +19,7 @@ func (k *checker) node() {
 	if c.Admin != "" {
 		k.address("admin", c.Admin, true)
 		if c.Admin == c.Listen && !strings.HasSuffix(c.Admin, ":0") {
-			k.bad("admin", c.Admin, "is not allowed: want another address than listen's")
+			k.beside("admin", "listen", c.Admin, "another address than listen's")
 		}
 	}
 	k.pair("tls", c.TLS.Cert, c.TLS.Key)
@@ -39,11 +39,12 @@ func (k *checker) kafka() {
 	k.oneOf("kafka.group_protocol", c.GroupProtocol, "classic", "consumer")
 	k.topic("kafka.reply_topic", c.ReplyTopic)
 	between(k, "kafka.reply_partitions", c.ReplyPartitions, 1, 10_000)
-	if least := max(minutes(1), k.config.Sessions.Resume); c.ReplyRetention < least {
-		k.bad("kafka.reply_retention", c.ReplyRetention, "is not allowed: want %v or more, and no less than sessions.resume", least)
+	between(k, "kafka.reply_retention", c.ReplyRetention, minutes(1), 365*24*minutes(60))
+	if resume := k.config.Sessions.Resume; c.ReplyRetention < resume {
+		k.beside("kafka.reply_retention", "sessions.resume", c.ReplyRetention, "no less than sessions.resume, which is %v", resume)
 	}
-	if c.Replication != -1 {
-		between(k, "kafka.replication", c.Replication, 1, 1000)
+	if c.Replication != -1 && (c.Replication < 1 || c.Replication > 1000) {
+		k.bad("kafka.replication", c.Replication, "is not allowed: want 1 to 1000, or -1 for the broker's default")
 	}
 	between(k, "kafka.delivery_timeout", c.DeliveryTimeout, Duration(100*time.Millisecond), minutes(10))
 	between(k, "kafka.buffered_records", c.BufferedRecords, 1, 10_000_000)
@@ -128,8 +129,8 @@ func (k *checker) redisURL(text SecretURL) {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(u.Query())) {
-		if name != "db" && name != "skip_verify" {
-			k.bad("redis.url", text, "has the parameter %q: want db or skip_verify, or none", name)
+		if !slices.Contains(redisParameters, name) {
+			k.bad("redis.url", text, "has the parameter %q: want %s, or none", name, either(redisParameters))
 		}
 	}
 }
@@ -144,13 +145,14 @@ func (k *checker) redisPlace(c RedisConfig) {
 		places = append(places, "redis.cluster")
 	}
 	if c.Sentinel.Master != "" || len(c.Sentinel.Addresses) > 0 {
-		places = append(places, "redis.sentinel")
+		places = append(places, "redis.sentinel.master")
 	}
 	switch {
 	case len(places) > 1:
-		k.problems.add("", "redis", "%s are set: want one of them", strings.Join(places, " and "))
+		last := places[len(places)-1]
+		k.problems.add(k.from[last], last, "is set beside %s: want one of them", strings.Join(places[:len(places)-1], " and "))
 	case len(places) == 0 && (c.Username != "" || c.Password != "" || c.PasswordFile != "" || c.TLS != ClientTLS{}):
-		k.missing("redis.url", "want it, redis.cluster or redis.sentinel, since other keys of redis are set")
+		k.missing("redis.url", "want it, redis.cluster or redis.sentinel.master, since other keys of redis are set")
 	}
 }
 
@@ -175,12 +177,14 @@ func (k *checker) service(name string, s ServiceConfig) {
 	switch s.Topic {
 	case defaultService(name).Topic: // as good as the name
 	case k.config.Kafka.ReplyTopic:
-		k.bad(key+".topic", s.Topic, "is not allowed: want another topic than kafka.reply_topic")
+		k.beside(key+".topic", "kafka.reply_topic", s.Topic, "another topic than kafka.reply_topic")
 	default:
 		k.topic(key+".topic", s.Topic)
 	}
 	between(k, key+".max_timeout", s.MaxTimeout, Duration(time.Millisecond), 24*minutes(60))
-	between(k, key+".timeout", s.Timeout, Duration(time.Millisecond), max(s.MaxTimeout, Duration(time.Millisecond)))
+	if between(k, key+".timeout", s.Timeout, Duration(time.Millisecond), 24*minutes(60)); s.Timeout > s.MaxTimeout {
+		k.beside(key+".timeout", key+".max_timeout", s.Timeout, "no more than max_timeout, which is %v", s.MaxTimeout)
+	}
 	k.oneOf(key+".dialect", s.Dialect, "parley")
 	k.oneOf(key+".partitioner", s.Partitioner, "murmur2", "crc32", "fnv1a", "any")
 	for _, header := range s.ForwardHeaders {
@@ -206,12 +210,12 @@ func (k *checker) sessions() {
 	s := k.config.Sessions
 	between(k, "sessions.resume", s.Resume, Duration(time.Second), 24*minutes(60))
 	if lease := k.config.Redis.Lease; s.Resume >= Duration(time.Second) && s.Resume <= lease {
-		k.bad("sessions.resume", s.Resume, "is not allowed: want more than redis.lease, which is %v", lease)
+		k.beside("sessions.resume", "redis.lease", s.Resume, "more than redis.lease, which is %v", lease)
 	}
 	between(k, "sessions.open_requests", s.OpenRequests, 1, 1_000_000)
 	between(k, "sessions.frame", s.Frame, 1<<10, 64<<20)
 	if between(k, "sessions.send_queue", s.SendQueue, 1<<10, 1<<30); s.SendQueue < s.Frame {
-		k.bad("sessions.send_queue", s.SendQueue, "is not allowed: want no less than sessions.frame, which is %v", s.Frame)
+		k.beside("sessions.send_queue", "sessions.frame", s.SendQueue, "no less than sessions.frame, which is %v", s.Frame)
 	}
 	between(k, "sessions.hello_timeout", s.HelloTimeout, Duration(100*time.Millisecond), minutes(5))
 	between(k, "sessions.max_age", s.MaxAge, Duration(time.Second), 7*24*minutes(60))

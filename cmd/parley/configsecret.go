@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -25,6 +26,9 @@ func (s Secret) String() string {
 // GoString is String, for %#v.
 func (s Secret) GoString() string { return s.String() }
 
+// MarshalText is String, for JSON.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // SecretURL is a URL that may hold a password, which is never shown. Use
 // string(u) to get it.
 type SecretURL string
@@ -39,8 +43,10 @@ func (u SecretURL) String() string {
 	if err != nil || parsed.Opaque != "" {
 		return masked
 	}
-	if parsed.RawQuery != "" {
-		parsed.RawQuery = masked
+	for name := range parsed.Query() {
+		if !slices.Contains(redisParameters, name) {
+			parsed.RawQuery = masked
+		}
 	}
 	user := ""
 	if parsed.User != nil {
@@ -54,8 +60,14 @@ func (u SecretURL) String() string {
 	return strings.Replace(parsed.String(), "://", "://"+user, 1)
 }
 
+// redisParameters are what may follow the ? of a Redis URL.
+var redisParameters = []string{"db", "skip_verify"}
+
 // GoString is String, for %#v.
 func (u SecretURL) GoString() string { return u.String() }
+
+// MarshalText is String, for JSON.
+func (u SecretURL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
 // reveal answers a secret that is given either by itself or by the file that
 // holds it. A line feed at the file's end is not part of it.

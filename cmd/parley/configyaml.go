@@ -86,11 +86,14 @@ func (f *yamlFile) pair(prefix string, name, value *yaml.Node) {
 		f.section(key+".", value)
 	default:
 		s, ok := findKey(key)
-		if !ok {
+		switch {
+		case ok && strings.Contains(name.Value, "."):
+			f.bad(name, key, "is not written like that here: want its parts one below the other")
+		case ok:
+			f.value(key, s, follow(value))
+		default:
 			f.bad(name, key, "is not a key: %s", didYouMean("", suggest(key), "want "+either(children(prefix))))
-			return
 		}
-		f.value(key, s, follow(value))
 	}
 }
 
@@ -98,7 +101,7 @@ func (f *yamlFile) pair(prefix string, name, value *yaml.Node) {
 func (f *yamlFile) value(key string, s setting, n *yaml.Node) {
 	switch {
 	case isNull(n):
-		f.bad(n, key, "has no value: want %s; leave the key out for its default", s.example())
+		f.bad(n, key, "has no value: want %s, or leave the key out for its default", s.example())
 	case s.isList() && n.Kind == yaml.SequenceNode:
 		if list, ok := f.list(key, n); ok {
 			f.apply(given{from: f.at(n), key: key, list: list})
