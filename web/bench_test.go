@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A parked call whose answer is there at once: what the HTTP edge itself costs,
@@ -31,7 +32,9 @@ var target = httptest.NewRequest("POST", "/services/echo", nil).URL
 // discard is a response that nobody reads.
 type discard struct{ h http.Header }
 
-func (d discard) Header() http.Header         { return d.h }
-func (d discard) Write(b []byte) (int, error) { return len(b), nil }
-func (d discard) WriteHeader(int)             {}
-func (d discard) Flush()                      {}
+func (d discard) Header() http.Header              { return d.h }
+func (d discard) Write(b []byte) (int, error)      { return len(b), nil }
+func (d discard) WriteHeader(int)                  {}
+func (d discard) FlushError() error                { return nil }
+func (d discard) SetReadDeadline(time.Time) error  { return nil }
+func (d discard) SetWriteDeadline(time.Time) error { return nil }

@@ -17,6 +17,10 @@ const (
 	bodyTime  = 30 * time.Second // a body must have arrived by then
 	writeTime = 30 * time.Second // a response must have left by then
 	maxKey    = 8 << 10          // bytes of parley-key
+	maxBodies = 1024             // bodies that may be arriving at a time
+
+	lingerTime  = 2 * time.Second // for the rest of a body that is too large,
+	lingerBytes = 8 << 20         // and as much of it
 )
 
 // errSlowBody is the cause of refusing a body that did not arrive in bodyTime.
@@ -102,6 +106,12 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *rout
 	if r.ContentLength > s.body {
 		return nil, s.bodyTooLarge()
 	}
+	defer s.arriving.Add(-1)
+	if s.arriving.Add(1) > maxBodies {
+		e := refusal(routing.Overloaded, "this node is reading as many bodies as it may")
+		e.Retry = true
+		return nil, e
+	}
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyTime)) // not possible in some tests
 	var buf bytes.Buffer
@@ -133,6 +143,16 @@ func (s *Server) badBody(err error) *routing.Error {
 
 func (s *Server) bodyTooLarge() *routing.Error {
 	return refusal(routing.TooLarge, "a body may have at most %d bytes", s.body)
+}
+
+// linger reads on after a body was refused as too large, for a while: a simple
+// client looks for the response only when it has sent everything.
+func linger(w http.ResponseWriter, r *http.Request) {
+	if r.Body == nil || r.Header.Get("Expect") != "" {
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerTime)) // not possible in some tests
+	_, _ = io.CopyN(io.Discard, r.Body, lingerBytes)                              // its end, or ours
 }
 
 // isText tells whether a header's value is UTF-8: services decode it as such.

@@ -44,6 +44,8 @@ func FuzzCall(f *testing.F) {
 		r.Header.Set(name, value)
 		r.Header.Set("Content-Type", contentType)
 		w := httptest.NewRecorder()
+		g.topic.written = nil
+		g.log.text.Reset()
 		g.Handler().ServeHTTP(w, r)
 		if w.Code != 200 {
 			problemOf(t, w)
@@ -82,6 +84,7 @@ func FuzzReplyHeaders(f *testing.F) {
 	g := newGateway(f, nil)
 	f.Fuzz(func(t *testing.T, name string, value []byte) {
 		h := make(http.Header)
+		g.log.text.Reset()
 		g.writeServiceHeaders(h, &routing.Delivery{Reply: &routing.Reply{Headers: []routing.Header{{Key: name, Value: value}}}})
 		for got, values := range h {
 			if !isToken(got) || got != "Location" && got != "Etag" && got != "Cache-Control" && !strings.HasPrefix(got, "X-") {

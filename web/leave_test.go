@@ -49,9 +49,66 @@ func TestDisconnectFreesEverything(t *testing.T) {
 	g.eventually(t, "handlers stay", func() bool { g.calls.mu.Lock(); defer g.calls.mu.Unlock(); return g.calls.parked == 0 })
 }
 
+// The same over HTTP/2, where a caller leaves by resetting its stream.
+func TestHTTP2(t *testing.T) {
+	g := newGateway(t, nil)
+	server := httptest.NewUnstartedServer(g.Handler())
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	defer server.Client().CloseIdleConnections()
+	response, err := server.Client().Post(server.URL+"/services/echo", "text/plain", strings.NewReader("body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(response.Body)
+	response.Body.Close()
+	if response.ProtoMajor != 2 || response.StatusCode != 200 || string(body) != "body" {
+		t.Errorf("HTTP/%d %d %s", response.ProtoMajor, response.StatusCode, body)
+	}
+	g.topic.answer = nil
+	ctx, leave := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		r, _ := http.NewRequestWithContext(ctx, "POST", server.URL+"/services/echo", strings.NewReader("body"))
+		if response, err := server.Client().Do(r); err == nil {
+			t.Errorf("an answer: %d", response.StatusCode)
+			response.Body.Close()
+		}
+	})
+	g.eventually(t, "the call is not parked", func() bool { return g.router.OpenRequests() == 1 })
+	leave()
+	running.Wait()
+	g.noneOpen(t)
+}
+
+// A caller that sends far too much gets its 413, also when it first sends all
+// and only then listens, and the next caller is served.
+func TestHugeBody(t *testing.T) {
+	g := newGateway(t, nil)
+	url, client := g.listen(t)
+	for _, head := range []string{"Content-Length: 5000000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n4c4b40\r\n"} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response := talk(t, c, "POST /services/echo HTTP/1.1\r\nHost: a\r\n"+head+strings.Repeat("x", 5_000_000)+"\r\n0\r\n\r\n")
+		if response.StatusCode != 413 || !response.Close {
+			t.Errorf("%q: %d, close %v", head, response.StatusCode, response.Close)
+		}
+		c.Close()
+	}
+	response, err := client.Post(url+"/services/echo", "text/plain", strings.NewReader("small"))
+	if err != nil || response.StatusCode != 200 {
+		t.Fatalf("%v %v", response, err)
+	}
+	response.Body.Close()
+}
+
 // A reply that meets its leaving caller is settled, whoever is first.
 func TestReplyMeetsLeavingCaller(t *testing.T) {
-	g := newGateway(t, nil)
+	m := NewMetrics(Gauges{})
+	g := newGateway(t, func(o *Options) { o.Observer = m })
 	for range 200 {
 		ctx, leave := context.WithCancel(context.Background())
 		g.topic.answer = func(q *routing.Request) []*routing.Reply { leave(); return echo(q) }
@@ -60,6 +117,11 @@ func TestReplyMeetsLeavingCaller(t *testing.T) {
 	}
 	if got := g.topic.settledCount(); got != 200 {
 		t.Errorf("%d of 200 replies were settled", got)
+	}
+	all := scrape(t, m)
+	pushed, dropped := all[`parley_stage_seconds_count{stage="push"}`], all[`parley_drops_total{reason="session_gone"}`]
+	if pushed+dropped != 200 {
+		t.Errorf("%v replies were pushed, %v dropped, of 200", pushed, dropped)
 	}
 	g.noneOpen(t)
 }

@@ -19,6 +19,9 @@ const (
 	preflightFor = "600"
 )
 
+// Values that are the same on every response are shared.
+var varyOrigin, exposedAlone = []string{"Origin"}, []string{exposed}
+
 // origins are the web origins that may call, besides the gateway's own.
 type origins struct {
 	all     bool
@@ -84,7 +87,7 @@ func (s *Server) guardOrigins(next http.Handler) http.Handler {
 			return
 		}
 		h := w.Header()
-		h["Vary"] = []string{"Origin"}
+		h["Vary"] = varyOrigin
 		origin := r.Header["Origin"]
 		if len(origin) == 0 {
 			next.ServeHTTP(w, r)
@@ -96,7 +99,7 @@ func (s *Server) guardOrigins(next http.Handler) http.Handler {
 			return
 		}
 		h["Access-Control-Allow-Origin"] = origin
-		h["Access-Control-Expose-Headers"] = []string{exposed}
+		h["Access-Control-Expose-Headers"] = exposedAlone
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			preflight(w, r)
 			return

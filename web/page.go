@@ -1,11 +1,7 @@
 package web
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +9,6 @@ import (
 	"net/url"
 	"path"
 	"strings"
-	"time"
 
 	"parley/routing"
 )
@@ -40,13 +35,6 @@ type PageNode struct {
 // page is the demo page and the client module, by path.
 type page struct {
 	assets map[string]http.Handler
-}
-
-var contentTypes = map[string]string{
-	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
-	".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8",
-	".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon", ".webp": "image/webp",
-	".json": "application/json", ".woff2": "font/woff2",
 }
 
 // newPage loads what is served as it is. The client module is there even where
@@ -98,31 +86,6 @@ func checkNodes(nodes []PageNode) error {
 	return errors.Join(errs...)
 }
 
-// asset is a file with a validator, so that browsers ask but seldom load.
-type asset struct {
-	name, contentType, tag string
-	body                   []byte
-}
-
-func newAsset(name string, body []byte) *asset {
-	sum := sha256.Sum256(body)
-	return &asset{
-		name: path.Base(name), contentType: contentTypes[path.Ext(name)], body: body,
-		tag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,
-	}
-}
-
-func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h["Etag"] = []string{a.tag}
-	h["Cache-Control"] = []string{"no-cache"}
-	h["X-Content-Type-Options"] = nosniff
-	if a.contentType != "" {
-		h["Content-Type"] = []string{a.contentType}
-	}
-	http.ServeContent(w, r, a.name, time.Time{}, bytes.NewReader(a.body))
-}
-
 // forEverybody lets pages of any origin import a module.
 func forEverybody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -170,57 +133,4 @@ func isHost(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// about serves /page.json.
-type about struct {
-	router *routing.Router
-	nodes  []PageNode
-}
-
-type aboutJSON struct {
-	Node     string        `json:"node"`
-	Nodes    []nodeJSON    `json:"nodes"`
-	Services []serviceJSON `json:"services"`
-}
-
-type nodeJSON struct {
-	ID   string `json:"id,omitempty"`
-	URL  string `json:"url"`
-	Self bool   `json:"self"`
-}
-
-type serviceJSON struct {
-	Name    string `json:"name"`
-	Topic   string `json:"topic"`
-	Timeout int64  `json:"timeout"` // ms
-}
-
-func (a about) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	self := string(a.router.Node())
-	out := aboutJSON{Node: self, Services: []serviceJSON{}}
-	here := schemeOf(r) + "://" + r.Host
-	found := false
-	for _, n := range a.nodes {
-		mine := n.ID == self || n.ID == "" && sameOrigin(n.URL, here)
-		if mine {
-			n.ID = self
-		}
-		found = found || mine
-		out.Nodes = append(out.Nodes, nodeJSON{n.ID, n.URL, mine})
-	}
-	if !found {
-		out.Nodes = append([]nodeJSON{{self, here, true}}, out.Nodes...)
-	}
-	for _, s := range a.router.Services() {
-		out.Services = append(out.Services, serviceJSON{s.Name, s.Topic, s.Timeout.Milliseconds()})
-	}
-	body, _ := json.Marshal(out)
-	writeStatus(w, http.StatusOK, body)
-}
-
-func sameOrigin(a, b string) bool {
-	u, err := url.Parse(a)
-	v, err2 := url.Parse(b)
-	return err == nil && err2 == nil && normalOrigin(u.Scheme, u.Host) == normalOrigin(v.Scheme, v.Host)
 }

@@ -126,6 +126,10 @@ func (s *Server) refuseCall(w http.ResponseWriter, r *http.Request, service *rou
 		status = http.StatusRequestTimeout
 	}
 	s.observer.Finished(name, routing.DoorHTTP, e.Word, 0)
+	if e.Word == routing.TooLarge {
+		w.Header().Set("Connection", "close")
+		defer linger(w, r)
+	}
 	s.refuse(w, r, status, e)
 }
 

@@ -53,8 +53,9 @@ type Server struct {
 	observer routing.Observer
 	handler  http.Handler
 
-	calls  calls
-	parked sync.Pool // of *parked
+	calls    calls
+	parked   sync.Pool    // of *parked
+	arriving atomic.Int64 // bodies that are being read
 
 	// session is the server's own, whose sinks are the parked calls. opening
 	// guards its replacement; ended says that there will be no other.

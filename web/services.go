@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -76,6 +77,7 @@ func (s *Server) park(w http.ResponseWriter, r *http.Request, call *routing.Call
 		// Whatever came in the meantime is there now, and nothing will come later.
 		select {
 		case d := <-p.outcome:
+			s.lost(d, context.Cause(r.Context()))
 			d.Written()
 		default:
 		}
@@ -101,10 +103,20 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, p *parked, d rou
 		return
 	}
 	if err := s.writeReply(w, p, &d); err != nil {
-		s.log.Debug("client left before its reply was written", "request", string(d.ID), "err", err)
+		s.lost(d, err)
 		return
 	}
 	s.observer.Stage(routing.StagePush, time.Since(p.at))
+}
+
+// lost counts a reply whose caller left before it was written.
+func (s *Server) lost(d routing.Delivery, err error) {
+	if d.Reply == nil {
+		return
+	}
+	s.observer.Count(routing.Replies, string(routing.PathDropped))
+	s.observer.Count(routing.Drops, string(routing.DropSessionGone))
+	s.log.Info("reply dropped", "reason", string(routing.DropSessionGone), "request", string(d.ID), "err", err)
 }
 
 // submit hands a call to the server's own session, opened anew should it have
