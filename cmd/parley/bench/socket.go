@@ -60,9 +60,9 @@ type socket struct {
 	// Receive's.
 	in    bytes.Buffer
 	ack   []byte
-	seq   uint64 // the highest received
-	acked uint64 // the highest acknowledged
-	when  time.Time
+	acked uint64        // the highest seq that was acknowledged
+	when  time.Time     // then
+	seq   atomic.Uint64 // the highest that was received; Close reads it
 }
 
 // A client acknowledges every so many messages or so often, whichever is
@@ -116,8 +116,8 @@ func (s *socket) Receive() (Answer, error) {
 			return Answer{}, err
 		}
 		if seq, ok := number(f.seq); ok {
-			s.seq = seq
-			if err := s.acknowledge(time.Now()); err != nil {
+			s.seq.Store(seq)
+			if err := s.acknowledge(seq, time.Now()); err != nil {
 				return Answer{}, err
 			}
 		}
@@ -153,24 +153,31 @@ func (s *socket) read(ctx context.Context) (frame, error) {
 }
 
 // acknowledge tells the gateway what has arrived, when that is due.
-func (s *socket) acknowledge(now time.Time) error {
-	if s.plain || s.seq == s.acked || s.seq-s.acked < ackEvery && now.Sub(s.when) < ackAfter {
+func (s *socket) acknowledge(seq uint64, now time.Time) error {
+	if s.plain || seq == s.acked || seq-s.acked < ackEvery && now.Sub(s.when) < ackAfter {
 		return nil
 	}
-	s.acked, s.when = s.seq, now
-	s.ack = append(s.ack[:0], `{"jsonrpc":"2.0","method":"$/ack","params":{"seq":`...)
-	s.ack = strconv.AppendUint(s.ack, s.seq, 10)
-	s.ack = append(s.ack, "}}"...)
+	s.acked, s.when = seq, now
+	s.ack = appendAck(s.ack[:0], seq)
 	return s.conn.Write(background, websocket.MessageText, s.ack)
 }
 
-// Close ends the session, so that the gateway need not keep it, and the
-// socket. The handshake of a polite close would wait for the peer, each lane
-// in turn.
+func appendAck(b []byte, seq uint64) []byte {
+	b = append(b, `{"jsonrpc":"2.0","method":"$/ack","params":{"seq":`...)
+	b = strconv.AppendUint(b, seq, 10)
+	return append(b, "}}"...)
+}
+
+// Close acknowledges what has arrived and ends the session, so that the
+// gateway need not keep it, and then the socket. The handshake of a polite
+// close would wait for the peer, each lane in turn.
 func (s *socket) Close() error {
 	if !s.plain {
 		ctx, cancel := context.WithTimeout(background, time.Second)
 		defer cancel()
+		if seq := s.seq.Load(); seq > 0 {
+			s.conn.Write(ctx, websocket.MessageText, appendAck(nil, seq))
+		}
 		s.conn.Write(ctx, websocket.MessageText, []byte(`{"jsonrpc":"2.0","method":"$/bye"}`))
 	}
 	return s.conn.CloseNow()
