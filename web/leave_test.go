@@ -264,3 +264,44 @@ func (p *pipes) Accept() (net.Conn, error) {
 
 func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{} }
+
+// When as many bodies are arriving as may, the next is refused, and calls without
+// one are still served.
+func TestBodiesInArrivalAreBounded(t *testing.T) {
+	g := newGateway(t, nil)
+	g.arriving.Store(maxBodies)
+	w := g.do("POST", "/services/echo", strings.NewReader("body"))
+	if p := problemOf(t, w); w.Code != 503 || p.Code != routing.Overloaded || !p.Retry || w.Header().Get("Retry-After") == "" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := g.do("GET", "/services/echo", nil); w.Code != 200 {
+		t.Errorf("without a body: %d", w.Code)
+	}
+	g.arriving.Store(0)
+	if w := g.do("POST", "/services/echo", strings.NewReader("body")); w.Code != 200 || g.arriving.Load() != 0 {
+		t.Errorf("afterwards: %d, %d arriving", w.Code, g.arriving.Load())
+	}
+}
+
+// A caller that does not read its answer is given up after its time.
+func TestSlowReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t, nil)
+		pipes := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		server := HTTPServer("", g.Handler(), slog.New(slog.DiscardHandler))
+		var running sync.WaitGroup
+		running.Go(func() { _ = server.Serve(pipes) })
+		defer running.Wait()
+		defer server.Close()
+		c := pipes.dial()
+		defer c.Close()
+		if _, err := io.WriteString(c, "POST /services/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		time.Sleep(writeTime + time.Second)
+		if got := g.topic.settledCount(); got != 1 || !strings.Contains(g.log.String(), "session_gone") {
+			t.Errorf("after %v: %d settled, log %s", time.Since(start), got, g.log)
+		}
+	})
+}
