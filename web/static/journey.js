@@ -74,7 +74,7 @@ export class Journey {
     const stops = [
       { station: 'client', at: 0, way: 'out' },
       { station: 'node', at: t.submitted, way: 'out' },
-      t.accepted !== undefined && { station: 'request', at: t.accepted, way: 'out' },
+      t.accepted !== undefined && { station: 'request', at: t.accepted, way: 'out', passing: !t.acked },
     ];
     if (t.accepted !== undefined) {
       const left = t.replied ?? t.pushed;
@@ -98,11 +98,12 @@ export class Journey {
     const place = (/** @type {any} */ at) => (at ? `${at.topic} ${at.partition}@${at.offset}` : '');
     /** @type {Leg[]} */
     const legs = [{ name: `to node ${node}`, note: 'half of what was not spent in the gateway', from: 0, to: t.submitted, way: 'out' }];
-    if (t.accepted !== undefined) legs.push({ name: 'into Kafka, acknowledged', note: place(q), from: t.submitted, to: t.accepted, way: 'out' });
+    if (t.acked && t.accepted !== undefined) legs.push({ name: 'into Kafka, acknowledged', note: place(q), from: t.submitted, to: t.accepted, way: 'out' });
     if (t.replied === undefined || t.consumed === undefined) {
       legs.push({ name: 'waited', note: `no reply from ${service}`, from: t.accepted ?? t.submitted, to: t.pushed, way: 'dwell' });
     } else {
-      legs.push({ name: `service ${service}`, note: 'read, worked, wrote the reply', from: t.accepted ?? t.submitted, to: t.replied, way: 'dwell', rough: t.rough });
+      const note = t.acked ? 'read, worked, wrote the reply' : 'the reply overtook the acknowledgement';
+      legs.push({ name: t.acked ? `service ${service}` : `Kafka and service ${service}`, note, from: t.accepted ?? t.submitted, to: t.replied, way: 'dwell', rough: t.rough });
       legs.push({ name: `consumed by node ${consumedBy}`, note: place(r), from: t.replied, to: t.consumed, way: 'back', rough: t.rough });
       if (t.relayed !== undefined) legs.push({ name: `relayed to node ${node}`, note: `the inbox of node ${node}`, from: t.consumed, to: t.relayed, way: 'relay' });
       legs.push({ name: 'found its session', note: t.relayed === undefined ? 'at home: no look-up, no relay' : 'after one relay, never a second', from: t.relayed ?? t.consumed, to: t.pushed, way: 'dwell' });
@@ -145,13 +146,23 @@ export class Journey {
       return last;
     };
     const [submitted, pushed] = [since(at.submitted) ?? 0, at.pushed + offset];
-    // An acknowledgement may well come after the reply; the reply is what proves it was written.
-    const accepted = since(at.accepted && Math.min(at.accepted, at.consumed ?? at.accepted, at.pushed)) ?? (at.consumed ? submitted : undefined);
-    const rough = Number.isInteger(at.replied); // Kafka keeps whole milliseconds
+    // An acknowledgement may well come after the reply, which then proves that the request was written.
+    const acked = at.accepted !== undefined && at.accepted <= (at.consumed ?? at.pushed);
+    const accepted = acked ? since(at.accepted) : at.consumed && submitted;
     return {
-      submitted, accepted, rough,
-      replied: since(at.replied && Math.min(at.replied, at.consumed ?? at.replied)),
-      consumed: since(at.consumed), relayed: since(at.relayed), pushed: Math.max(last, Math.min(pushed, this.latency)),
+      submitted, accepted, acked, rough: Number.isInteger(at.replied),
+      replied: since(replied(at)), consumed: since(at.consumed), relayed: since(at.relayed), pushed: Math.max(last, Math.min(pushed, this.latency)),
     };
   }
+}
+
+/**
+ * When the reply was written. Kafka keeps whole milliseconds: the middle of what
+ * is then possible.
+ * @param {Object<string, number|undefined>} at
+ */
+function replied({ accepted = 0, replied, consumed }) {
+  if (!replied || !consumed || !Number.isInteger(replied)) return replied;
+  const [first, last] = [Math.max(replied, accepted), Math.min(replied + 1, consumed)];
+  return first < last ? (first + last) / 2 : Math.min(first, consumed);
 }

@@ -49,11 +49,22 @@ showTerminal();
 async function learn() {
   for (;;) {
     try {
-      return await (await fetch('/page.json')).json();
+      const facts = await (await fetch('/page.json')).json();
+      await Promise.all(facts.nodes.map(learnName));
+      return facts;
     } catch {
       byID('state').textContent = 'the gateway does not answer';
       await new Promise((again) => setTimeout(again, 2000));
     }
+  }
+}
+
+/** Asks a node of which only the address is known for its name. @param {import('./connection.js').Node} node */
+async function learnName(node) {
+  try {
+    node.id ??= (await (await fetch(new URL('/page.json', node.url), { signal: AbortSignal.timeout(1000) })).json()).node;
+  } catch {
+    // it is away, and goes by its address
   }
 }
 
@@ -96,6 +107,8 @@ function begin(question, door) {
 /** @param {Journey} journey */
 function ended(journey) {
   if (journey !== chosen) return showOthers();
+  const others = journeys.some((other) => other.ended === undefined && other.latency < CALM);
+  if (others) return void setTimeout(() => ended(journey), CALM); // drawing would hold them up
   choose(journey, true);
   byID('announce').textContent = `Request ${journey.number} to ${journey.service}: ${journey.outcome} after ${duration(journey.latency)}. ${journey.error?.message ?? ''}`;
 }
