@@ -196,7 +196,7 @@ func (k *checker) service(name string, s ServiceConfig) {
 func (k *checker) header(key, pattern string) {
 	name := strings.TrimSuffix(pattern, "*")
 	switch {
-	case slices.Contains([]string{"authorization", "proxy-authorization", "cookie"}, name) && name == pattern:
+	case slices.Contains([]string{"authorization", "proxy-authorization", "cookie"}, name):
 		k.bad(key, pattern, "is not allowed: it is never forwarded")
 	case pattern == "" || strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune(headerRunes, r) }):
 		k.bad(key, pattern, "is not a header: want a name in small letters, with a * at its end for any rest")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -28,6 +29,7 @@ func (c RedisConfig) client() (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, err
 	}
+	logging.Disable() // of its own lines on standard error: callers get the errors
 	o := &redis.UniversalOptions{
 		ClientName: redisName, DisableIdentity: true, // CLIENT SETINFO: an error before Redis 7.2
 		DialTimeout: redisDial, DialerRetries: 1, ReadTimeout: redisReply, WriteTimeout: redisReply, ContextTimeoutEnabled: true,
