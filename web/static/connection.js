@@ -2,7 +2,7 @@
 
 import { connect } from '/client/parley.js';
 
-import { byID, duration, h } from './dom.js';
+import { byID, h } from './dom.js';
 
 /** @typedef {{id?: string, url: string, self: boolean}} Node */
 
@@ -65,7 +65,7 @@ export class Connection extends EventTarget {
 
   /** @param {{state: string, delay?: number}} detail */
   #show({ state, delay }) {
-    const words = { connecting: 'connecting', open: 'open', waiting: `lost; again in ${duration(delay)}`, closed: 'not connected' };
+    const words = { connecting: 'connecting', open: 'open', waiting: `lost; again in ${((delay ?? 0) / 1000).toFixed(1)} s`, closed: 'not connected' };
     const element = byID('state');
     element.dataset.state = state;
     element.textContent = words[/** @type {keyof typeof words} */ (state)];

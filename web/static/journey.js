@@ -157,12 +157,12 @@ export class Journey {
 }
 
 /**
- * When the reply was written. Kafka keeps whole milliseconds: the middle of what
- * is then possible.
+ * When the reply was written. Kafka keeps whole milliseconds, and producers cut
+ * or round: the middle of what is then possible.
  * @param {Object<string, number|undefined>} at
  */
-function replied({ accepted = 0, replied, consumed }) {
+function replied({ submitted = 0, accepted = submitted, replied, consumed }) {
   if (!replied || !consumed || !Number.isInteger(replied)) return replied;
-  const [first, last] = [Math.max(replied, accepted), Math.min(replied + 1, consumed)];
-  return first < last ? (first + last) / 2 : Math.min(first, consumed);
+  const [first, last] = [Math.max(replied - 1, accepted), Math.min(replied + 1, consumed)];
+  return Math.min((first + last) / 2, consumed);
 }

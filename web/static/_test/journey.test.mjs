@@ -20,7 +20,7 @@ test('a relayed request travels by all stations, and its legs add up to the roun
   const at = { submitted: 1000.25, accepted: 1001.25, replied: 1003, consumed: 1004.25, relayed: 1005.25, pushed: 1006.25 };
   const journey = ended({ trace: { request: 's.1', node: 'a', service: 'orders', path: 'relay', consumedBy: 'b', ...records, at } });
   assert.deepEqual(stations(journey), [
-    ['client', 0], ['node', 2], ['request', 3], ['service', 3], ['service', 5.25], ['reply', 5.25], ['other', 6], ['node', 7], ['node', 8], ['client', 10],
+    ['client', 0], ['node', 2], ['request', 3], ['service', 3], ['service', 4.75], ['reply', 4.75], ['other', 6], ['node', 7], ['node', 8], ['client', 10],
   ]);
   const legs = journey.legs();
   assert.deepEqual(legs.map((leg) => leg.name), ['to node a', 'into Kafka, acknowledged', 'service orders', 'consumed by node b', 'relayed to node a', 'found its session', 'pushed to you']);
