@@ -56,7 +56,7 @@ func (r *Router) DeliverRelayed(replies []*Reply) {
 // head of the queue, so that the order of each request's replies is kept.
 func (r *Router) relay(ctx context.Context) {
 	var waiting []*Reply
-	pause := relayAgain
+	pause, told := relayAgain, false
 	for {
 		batch, ok := r.gather(ctx, waiting, pause)
 		if !ok {
@@ -64,15 +64,23 @@ func (r *Router) relay(ctx context.Context) {
 		}
 		verdicts := r.table.Route(ctx, batch)
 		waiting = waiting[:0]
-		failed := false
+		var failed *Verdict
 		for i, reply := range batch {
 			if r.settle(reply, verdicts[i]) {
 				waiting = append(waiting, reply)
-				failed = failed || verdicts[i].Fate == Failed
+				if failed == nil && verdicts[i].Fate == Failed {
+					failed = &verdicts[i]
+				}
 			}
 		}
-		if pause = relayAgain; failed {
-			pause = min(2*pause, relayAgainMax)
+		if failed == nil {
+			pause, told = relayAgain, false
+			continue
+		}
+		pause = min(2*pause, relayAgainMax)
+		if !told { // once, until all went well again
+			r.log.Warn("replies wait for the table", "request", string(waiting[0].ID), "replies", len(waiting), "err", failed.Err)
+			told = true
 		}
 	}
 }
@@ -129,7 +137,6 @@ func (r *Router) settle(reply *Reply, v Verdict) (again bool) {
 		}
 		r.drop(reply, v.Drop)
 	default:
-		r.log.Warn("reply waits for the table", "request", string(reply.ID), "err", v.Err)
 		return true
 	}
 	return false

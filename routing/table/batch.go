@@ -1,18 +1,12 @@
 package table
 
 import (
-	"context"
-	"encoding/hex"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
 
 	"parley/routing"
 )
-
-// fieldsACommand bounds a command of many rows: Lua cannot unpack more than
-// 8000 values, and Redis serves nobody else meanwhile.
-const fieldsACommand = 512
 
 // batch turns queued writes into commands, with what cancels itself left out.
 // It belongs to the writer and is used again and again.
@@ -110,68 +104,6 @@ func (b *batch) group(session routing.SessionID) *group {
 	b.groups[session] = g
 	b.order = append(b.order, g)
 	return g
-}
-
-// build makes the commands.
-func (b *batch) build(ctx context.Context, r *Redis) {
-	for _, g := range b.order {
-		if g.end {
-			if g.state == nil || g.state.how != open { // else it was never written
-				b.cmds = append(b.cmds, call(ctx, endScript, sessionKeys(g.session), string(r.o.Node), r.boot))
-			}
-			tell(g.waiters, nil)
-			continue
-		}
-		if g.state != nil {
-			b.buildState(ctx, r, g)
-		}
-		b.buildRows(ctx, g.session, g.sets)
-		b.buildReleases(ctx, g)
-	}
-}
-
-func (b *batch) buildState(ctx context.Context, r *Redis, g *group) {
-	s := g.state
-	args := []any{string(s.how), string(r.o.Node), r.boot, s.row.Epoch, r.o.life(), hex.EncodeToString(s.row.Secret), s.row.Subject}
-	rows := s.open
-	first := min(len(rows), fieldsACommand)
-	for _, row := range rows[:first] {
-		args = append(args, rowField(row.N), rowText(row))
-	}
-	cmd := call(ctx, sessionScript, sessionKeys(g.session), args...)
-	b.cmds = append(b.cmds, cmd)
-	b.states = append(b.states, written{cmd, g.waiters})
-	b.buildRows(ctx, g.session, rows[first:])
-}
-
-func (b *batch) buildRows(ctx context.Context, session routing.SessionID, rows []routing.Row) {
-	var args []any
-	for _, row := range rows {
-		if row.N == 0 {
-			continue
-		}
-		if args == nil {
-			args = append(make([]any, 0, 4), "hset", sessionKey(session))
-		}
-		if args = append(args, rowField(row.N), rowText(row)); len(args) >= 2*fieldsACommand {
-			b.cmds, args = append(b.cmds, redis.NewIntCmd(ctx, args...)), nil
-		}
-	}
-	if args != nil {
-		b.cmds = append(b.cmds, redis.NewIntCmd(ctx, args...))
-	}
-}
-
-func (b *batch) buildReleases(ctx context.Context, g *group) {
-	for rest := g.releases; len(rest) > 0; {
-		now := rest[:min(len(rest), fieldsACommand)]
-		rest = rest[len(now):]
-		args := append(make([]any, 0, 2+len(now)), "hdel", sessionKey(g.session))
-		for _, n := range now {
-			args = append(args, rowField(n))
-		}
-		b.cmds = append(b.cmds, redis.NewIntCmd(ctx, args...))
-	}
 }
 
 // answer tells those who wait for a session what became of it.

@@ -146,3 +146,24 @@ func redisCPU(client redis.UniversalClient) (seconds float64) {
 	}
 	return seconds
 }
+
+// BenchmarkAnnounce writes sessions, as after Redis was emptied.
+func BenchmarkAnnounce(b *testing.B) {
+	addr := benchServer(b)
+	client := single(addr, testDB)
+	defer client.Close()
+	n := benchTable(b, addr, table.Options{Node: "bench"})
+	there := redisCPU(client)
+	for i := range b.N {
+		n.Announce(routing.SessionRow{ID: routing.SessionID(fmt.Sprintf("bench-session-%08d", i)), Epoch: 1})
+		for n.Stats().Pending > 4096 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for n.Stats().Pending > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	b.ReportMetric((redisCPU(client)-there)*1e6/float64(b.N), "us-redis-cpu/op")
+	b.StopTimer()
+	client.FlushDB(context.Background())
+}

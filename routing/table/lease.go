@@ -60,7 +60,7 @@ func (r *Redis) renew(ctx context.Context) {
 }
 
 func (r *Redis) renewOnce(ctx context.Context, first bool) error {
-	ctx, cancel := context.WithTimeout(ctx, r.o.Lease/2)
+	ctx, cancel := context.WithTimeout(ctx, r.o.Lease)
 	defer cancel()
 	// First the inbox: nobody relays to a node whose inbox is not there, and an
 	// earlier boot that leaves late may have taken it away.

@@ -45,8 +45,8 @@ const (
 	anew  how = "anew"  // what is there may be wrong
 )
 
-// queue holds writes in order. Appending never blocks; the writer takes all
-// there is at once.
+// queue holds writes in order. Appending never blocks; the writer takes many at
+// once.
 type queue struct {
 	limit int
 	wake  chan struct{} // one token: there is something
@@ -67,21 +67,32 @@ func (q *queue) append(o op) bool {
 	}
 	q.mu.Unlock()
 	if n == 0 {
-		select {
-		case q.wake <- struct{}{}:
-		default:
-		}
+		q.signal()
 	}
 	return n < q.limit
 }
 
-// take answers all that waits. The slice is valid until the next take.
-func (q *queue) take() []op {
+// take answers the first writes, up to most. The slice is valid until the next
+// take.
+func (q *queue) take(most int) []op {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	taken := q.waiting
-	q.waiting, q.spare = q.spare[:0], taken
+	taken, rest := q.waiting, q.spare[:0]
+	if len(taken) > most {
+		rest = append(rest, taken[most:]...)
+		clear(taken[most:])
+		taken = taken[:most]
+		q.signal()
+	}
+	q.waiting, q.spare = rest, taken
 	return taken
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
 }
 
 // reuse clears a batch that take answered, so that nothing in it is kept alive,
@@ -101,10 +112,11 @@ func (q *queue) len() int {
 	return len(q.waiting)
 }
 
-// waitRoom blocks while the queue is more than a quarter full, so that writing
-// sessions anew leaves room for new claims. It answers false when ctx has ended.
+// waitRoom blocks while a pipeline's worth of writes waits, so that new claims
+// find room and need not wait long when sessions are written anew. It answers
+// false when ctx has ended.
 func (q *queue) waitRoom(ctx context.Context) bool {
-	for q.len() > q.limit/4 {
+	for q.len() > min(q.limit/4, writeOps) {
 		if !sleep(ctx, 5*time.Millisecond) {
 			return false
 		}

@@ -12,6 +12,10 @@ import (
 const (
 	writeAgain    = 20 * time.Millisecond // the pause before a batch is written again
 	writeAgainMax = 500 * time.Millisecond
+
+	// writeOps is how many writes one pipeline takes, so that it ends well within
+	// Options.Timeout, and claims do not wait long behind it.
+	writeOps = 2048
 )
 
 // write writes behind what is queued, one pipeline after the other, until ctx
@@ -35,10 +39,10 @@ func (r *Redis) write(ctx context.Context) {
 	}
 }
 
-// writeBatch writes all that is queued now, for as long as it takes. It answers
-// false when ctx has ended first.
+// writeBatch writes what is queued now, up to writeOps, for as long as it takes.
+// It answers false when ctx has ended first.
 func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
-	ops := r.queue.take()
+	ops := r.queue.take(writeOps)
 	for i := range ops {
 		b.add(&ops[i])
 	}
@@ -51,12 +55,8 @@ func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
 		if err == nil {
 			return true
 		}
-		b.fail(err)
-		if ctx.Err() != nil {
-			r.unwritten(len(b.cmds))
-			return false
-		}
-		if !errors.Is(err, errLease) {
+		if !errors.Is(err, errLease) { // which comes in time for those who wait
+			b.fail(err)
 			r.link.failed("write rows", err)
 		}
 		if !sleep(ctx, pause) {
@@ -96,13 +96,12 @@ func (r *Redis) unwritten(n int) { r.dropped.Add(uint64(n)) }
 
 // flushRest writes what is still queued when everything else has ended.
 func (r *Redis) flushRest(ctx context.Context) error {
-	if r.queue.len() == 0 {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
-	if !r.writeBatch(ctx, newBatch()) {
-		return errors.New("leave: rows were left unwritten")
+	for b := newBatch(); r.queue.len() > 0; {
+		if !r.writeBatch(ctx, b) {
+			return errors.New("leave: rows were left unwritten")
+		}
 	}
 	return nil
 }

@@ -1,0 +1,133 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/routing"
+)
+
+const (
+	readEntries  = 64
+	readBlock    = 100 * time.Millisecond // an idle read lasts this long, and so does ending one
+	readBlockNow = 10 * time.Millisecond  // while entries wait to be routed again
+	readAgain    = 50 * time.Millisecond  // the pause after an error
+	readAgainMax = time.Second
+)
+
+// read hands the inbox's entries to the node, oldest first, until ctx ends.
+// Entries for an earlier boot of this node are routed again.
+func (r *Redis) read(ctx context.Context, to Inbox) {
+	last, pause := "0", readAgain
+	var strays []*routing.Reply
+	for ctx.Err() == nil {
+		if r.inbox.takeRewind() {
+			last = "0"
+		}
+		block := readBlock
+		if len(strays) > 0 {
+			block = readBlockNow
+		}
+		entries, err := r.readInbox(ctx, last, block)
+		if err != nil {
+			r.unread(err)
+			sleep(ctx, pause)
+			pause = min(2*pause, readAgainMax)
+			continue
+		}
+		pause = readAgain
+		var mine []*routing.Reply
+		for _, e := range entries {
+			last = e.ID
+			switch reply, boot := r.open(e); {
+			case reply == nil:
+			case boot == r.boot:
+				mine = append(mine, reply)
+			default:
+				strays = append(strays, reply)
+			}
+		}
+		if len(mine) > 0 {
+			to.DeliverRelayed(mine)
+		}
+		strays = r.reroute(ctx, strays, to)
+	}
+}
+
+func (r *Redis) readInbox(ctx context.Context, last string, block time.Duration) ([]redis.XMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, block+r.o.Timeout)
+	defer cancel()
+	streams, err := r.client.XRead(ctx, &redis.XReadArgs{
+		Streams: []string{inboxKey(r.o.Node), last}, Count: readEntries, Block: block,
+	}).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read inbox: %w", err)
+	}
+	return streams[0].Messages, nil
+}
+
+func (r *Redis) unread(err error) {
+	if unreachable(err) {
+		r.link.failed("read inbox", err)
+	} else {
+		r.refuse("read inbox", err)
+	}
+}
+
+// open makes a reply of an entry, and answers the boot that it is meant for.
+// There is no reply in an entry that was read before or that says nothing.
+func (r *Redis) open(e redis.XMessage) (*routing.Reply, string) {
+	token, ok := parseID(e.ID)
+	if !ok || !r.inbox.enter(token) {
+		return nil, ""
+	}
+	boot, _ := e.Values["b"].(string)
+	data, _ := e.Values["r"].(string)
+	reply, err := DecodeReply([]byte(data))
+	if err != nil {
+		r.refuse("read inbox entry "+e.ID, err)
+		r.inbox.Done(token)
+		return nil, ""
+	}
+	if boot == r.boot && !r.inbox.first(reply) {
+		r.inbox.Done(token)
+		return nil, ""
+	}
+	reply.Relayed, reply.Receipt, reply.Token = time.Now(), &r.inbox, token
+	return reply, boot
+}
+
+// reroute routes entries that an earlier boot of this node left, and answers
+// those that must be tried again.
+func (r *Redis) reroute(ctx context.Context, strays []*routing.Reply, to Inbox) (again []*routing.Reply) {
+	if len(strays) == 0 {
+		return nil
+	}
+	for i, v := range r.Route(ctx, strays) {
+		reply := strays[i]
+		switch v.Fate {
+		case routing.Failed:
+			again = append(again, reply)
+			continue
+		case routing.Here:
+			to.DeliverRelayed([]*routing.Reply{reply})
+			continue
+		case routing.Held:
+			r.o.Observer.Count(routing.Replies, string(routing.PathHeld))
+		case routing.Dropped:
+			r.o.Observer.Count(routing.Replies, string(routing.PathDropped))
+			r.o.Observer.Count(routing.Drops, string(v.Drop))
+			r.o.Log.Info("reply dropped", "reason", string(v.Drop), "request", string(reply.ID), "partition", reply.From.Partition, "offset", reply.From.Offset)
+		}
+		r.rerouted.Add(1)
+		r.inbox.Done(reply.Token)
+	}
+	return again
+}
