@@ -64,7 +64,7 @@ func newDemo(topics map[string]string, log *slog.Logger, opts ...kgo.Opt) (*demo
 		kgo.AutoCommitMarks(),
 		kgo.AutoCommitInterval(time.Second),
 		kgo.ProducerLinger(0),
-		kgo.ProducerBatchMaxBytes(8<<20),
+		kgo.ProducerBatchMaxBytes(8 << 20),
 		kgo.FetchMaxWait(time.Second),
 	}, opts...)
 	client, err := kgo.NewClient(opts...)
