@@ -121,25 +121,18 @@ func (c Config) log() *slog.Logger {
 	return c.Log
 }
 
-// logger hands franz-go's lines to slog, a level lower: during an outage it
-// warns about every try of every connection, and what matters to a person is
-// said in this package's own lines.
+// logger hands franz-go's lines to slog, all of them for debugging: during an
+// outage it tells of every try of every connection, and what matters to a person
+// is said once in this package's own lines.
 type logger struct{ to *slog.Logger }
 
 func (l logger) Level() kgo.LogLevel {
-	switch {
-	case l.to.Enabled(context.Background(), slog.LevelDebug):
+	if l.to.Enabled(context.Background(), slog.LevelDebug) {
 		return kgo.LogLevelInfo
-	case l.to.Enabled(context.Background(), slog.LevelInfo):
-		return kgo.LogLevelError
 	}
 	return kgo.LogLevelNone
 }
 
 func (l logger) Log(level kgo.LogLevel, msg string, fields ...any) {
-	at := slog.LevelDebug
-	if level == kgo.LogLevelError {
-		at = slog.LevelInfo
-	}
-	l.to.Log(context.Background(), at, "kafka client: "+msg, fields...)
+	l.to.Debug("kafka client: "+msg, append(fields, "client_level", level.String())...)
 }

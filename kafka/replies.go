@@ -32,7 +32,7 @@ type Observer interface {
 // The protocols by which a group shares out its partitions.
 const (
 	Classic  = "classic"  // by its members, cooperative-sticky
-	Consumer = "consumer" // by the broker (KIP-848); Kafka 4.0 or newer
+	Consumer = "consumer" // by the broker (KIP-848); Kafka 4.0, better 4.3, or newer
 )
 
 // RepliesOptions are what Replies is made of, besides where Kafka is.
@@ -47,7 +47,7 @@ type RepliesOptions struct {
 
 	Heartbeat    time.Duration // Classic: 500 ms
 	Session      time.Duration // Classic: 6 s, the least that brokers allow by default
-	RevokeWait   time.Duration // for replies of a partition that is taken away to be done: 50 ms
+	RevokeWait   time.Duration // for replies of a partition that is taken away to be done; the others pause: 50 ms
 	ShutdownWait time.Duration // for all replies to be done before leaving the group: 2 s
 }
 
@@ -239,14 +239,15 @@ func (r *Replies) drop(record *kgo.Record, why routing.Drop) {
 }
 
 // complain logs what the client could not read, once for as long as it stays
-// the same.
+// the same, and that it can read again.
 func (r *Replies) complain(fetches kgo.Fetches) {
-	if err := fetches.Err(); err == nil {
-		if !fetches.Empty() {
-			r.lastErr = ""
-		}
-	} else if text := err.Error(); text != r.lastErr {
-		r.lastErr = text
+	err := fetches.Err()
+	switch {
+	case err == nil && r.lastErr != "" && !fetches.Empty():
+		r.lastErr = ""
+		r.log.Info("replies are read again", "topic", r.options.Topic, "group", r.options.Group)
+	case err != nil && err.Error() != r.lastErr:
+		r.lastErr = err.Error()
 		r.log.Warn("replies cannot be read", "topic", r.options.Topic, "group", r.options.Group, "err", err)
 	}
 }
