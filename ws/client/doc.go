@@ -1,0 +1,51 @@
+// Package client is a Go client of a Parley gateway: calls of Kafka services
+// over a WebSocket, by a session that outlives its sockets and the gateway's
+// nodes.
+//
+//	c, err := client.Dial(ctx, client.Options{URLs: []string{"wss://a.example/ws", "wss://b.example/ws"}})
+//	if err != nil {
+//		return err
+//	}
+//	defer c.Close(context.Background())
+//	reply, err := c.Call(ctx, "orders", []byte(`{"customer":"c-1"}`), client.CallOptions{Key: "c-1"})
+//
+// # What a caller can rely on
+//
+// A call ends exactly once: with the service's reply, with an *[Error], or with
+// the error of its context. When a socket is lost, the client resumes its session
+// on another one, at any node, and open calls go on: their replies come then.
+//
+// An Error says in Outcome what became of the request: [NotSent] is not in Kafka
+// and may be sent again, [Unknown] may have been carried out or not, [Done] was
+// answered by its service. The client never sends a request a second time, with
+// one exception: when the bytes certainly did not leave this process, because
+// the socket was lost before they were written. A request that was on its way in
+// a socket that died is asked about when the session resumes; if the gateway does
+// not know it, the call ends with unknown_request, outcome unknown.
+//
+// Calls that are made while there is no socket wait for one; more than
+// [Options].Waiting of them are refused: overloaded, not_sent. When the gateway
+// cannot resume the session (it was away for longer than the gateway keeps
+// sessions), the calls that it had sent end with session_gone, outcome unknown,
+// and the client goes on with a new session.
+//
+// # Sockets
+//
+// A lost socket is replaced after a random time, rand(0, min(20 s, 0.5 s*2^n)),
+// where n counts losses in a row and is 0 again once a socket has lived for 30 s;
+// by another node than the one that was lost, where there are several, at random.
+// A node that drains asks its clients to go ($/goaway): the client moves at a
+// random moment in the time that the node gives, and closes the old socket
+// politely, so that nothing is on its way in it. Close codes mean:
+//
+//	1000, 1003, 1007, 1009, 4400, 4403, 4406, 4409   stop: the client ends, Err says why
+//	1013, 4429                                       come back 10 s later than otherwise
+//	4401                                             ask Options.Token again; stop where there is none
+//	4410                                             begin a new session
+//	all others, and none (1006)                      resume
+//
+// # Goroutines
+//
+// A client has one goroutine that keeps it connected, and per socket a reader and
+// a writer; none per call. Close returns when all of them have ended.
+package client
