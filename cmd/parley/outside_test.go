@@ -93,7 +93,9 @@ func TestClientsOfOthers(t *testing.T) {
 func TestWscat(t *testing.T) {
 	dir := others(t)
 	c := shop(t)
-	cmd := exec.CommandContext(t.Context(), "node", filepath.Join(dir, "node_modules/wscat/bin/wscat"), "-c", strings.Replace(c.nodes[0].url, "http", "ws", 1)+"/ws")
+	// wscat shows what it hears on a terminal only: script gives it one.
+	wscat := fmt.Sprintf("node %s -c %s/ws", filepath.Join(dir, "node_modules/wscat/bin/wscat"), strings.Replace(c.nodes[0].url, "http", "ws", 1))
+	cmd := exec.CommandContext(t.Context(), "script", "-qfec", wscat, "/dev/null")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -186,7 +188,8 @@ func (c *cluster) runService(dir, file string, command []string, env string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	own := strings.NewReplacer("hello.requests", c.topic("hello"), `"hello"`, `"`+c.prefix+`"`, `'hello'`, `'`+c.prefix+`'`, "-G hello", "-G "+c.prefix)
+	group := c.prefix + "-hello"
+	own := strings.NewReplacer("hello.requests", c.topic("hello"), `"hello"`, `"`+group+`"`, `'hello'`, `'`+group+`'`, "-G hello", "-G "+group)
 	folder, err := os.MkdirTemp(dir, "service-")
 	if err != nil {
 		c.t.Fatal(err)
