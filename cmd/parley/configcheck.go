@@ -94,7 +94,11 @@ func (k *checker) origin(key, value string) {
 	u, err := url.Parse(value)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || !isHost(u.Hostname()) ||
 		value != u.Scheme+"://"+strings.ToLower(u.Host) {
-		k.bad(key, SecretURL(value), "is not an origin: want one such as https://example.com or http://localhost:3000")
+		shown := value
+		if strings.Contains(value, "@") {
+			shown = SecretURL(value).String() // it may name a password
+		}
+		k.bad(key, shown, "is not an origin: want one such as https://example.com or http://localhost:3000")
 	}
 }
 

@@ -27,6 +27,7 @@ type devOptions struct {
 	dataDir  string
 	kafka    string // addresses of real brokers, by comma; "" for the embedded one
 	redis    string // URL of a real server; "" for the embedded one
+	origins  string // of web pages of the user's that may call, by comma
 	logLevel string
 }
 
@@ -39,6 +40,7 @@ func parseDev(args []string, stderr io.Writer) (o devOptions, err error) {
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` that keeps Kafka's data between runs")
 	flags.StringVar(&o.kafka, "kafka", "", "`brokers` to use instead of the embedded Kafka, host:port by comma")
 	flags.StringVar(&o.redis, "redis", "", "`URL` of a Redis to use instead of the embedded one")
+	flags.StringVar(&o.origins, "origins", "", "`origins` of web pages of yours that may call, by comma, such as http://localhost:3000")
 	flags.StringVar(&o.logLevel, "log.level", "warn", "debug, info, warn or error")
 	flags.Usage = func() {
 		fmt.Fprint(stderr, "Usage: parley dev [flags]\n\nEverything in one process: Kafka, Redis, gateway nodes, demo services and page.\n\n")
@@ -57,7 +59,11 @@ func parseDev(args []string, stderr io.Writer) (o devOptions, err error) {
 	case len(splitList(o.listen)) == 0:
 		return o, errors.New("--listen must name an address")
 	}
-	return o, nil
+	check := &checker{from: map[string]string{"origins": "--origins"}}
+	for _, origin := range splitList(o.origins) {
+		check.origin("origins", origin)
+	}
+	return o, check.problems.errOrNil()
 }
 
 // runDev is `parley dev`.
@@ -181,11 +187,12 @@ func demoTopics() map[string]string {
 // devNodes makes the nodes; nothing runs yet. After an error nothing is left open.
 func devNodes(o devOptions, s *servers, log *slog.Logger) (nodes []*node, err error) {
 	listen, admin := splitList(o.listen), splitList(o.admin)
-	var pages, origins []string // a browser may call this machine by either name
+	var pages []string
+	origins := splitList(o.origins)
 	for _, address := range listen {
 		page := pageURL(address)
 		pages = append(pages, page)
-		origins = append(origins, page, strings.Replace(page, "localhost", "127.0.0.1", 1))
+		origins = append(origins, page, strings.Replace(page, "localhost", "127.0.0.1", 1)) // a browser may call this machine by either name
 	}
 	for i, address := range listen {
 		cfg := defaultConfig()
