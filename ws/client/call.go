@@ -2,7 +2,7 @@ package client
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"time"
 )
 
@@ -37,8 +37,41 @@ type Reply struct {
 // (see Bytes), or nil for none. The error is an *Error, or ctx.Err(): then the
 // call returns at once and asks the gateway to cancel the request, whose outcome
 // nobody learns. It may be called from any goroutine.
+//
+// With a Timeout the call ends with timeout when the gateway has not said a word
+// 5 s after it; without one it waits as long as ctx.
 func (c *Client) Call(ctx context.Context, service string, params []byte, o CallOptions) (Reply, error) {
-	return Reply{}, errors.New("not yet written")
+	if err := ctx.Err(); err != nil {
+		return Reply{}, err
+	}
+	k := &call{id: c.lastID.Add(1), o: o, woken: make(chan struct{}, 1)}
+	var e *Error
+	if k.frame, e = appendRequest(make([]byte, 0, frameRoom+len(params)), k.id, service, params, &o); e != nil {
+		return Reply{}, e
+	}
+	if e = c.submit(k); e != nil {
+		return Reply{}, e
+	}
+	var late <-chan time.Time
+	if o.Timeout > 0 {
+		timer := time.NewTimer(o.Timeout + grace)
+		defer timer.Stop()
+		late = timer.C
+	}
+	for {
+		select {
+		case <-k.woken:
+		case <-ctx.Done():
+			if c.abandon(k) {
+				return Reply{}, ctx.Err()
+			}
+		case <-late:
+			c.giveUp(k, "timeout", "no answer in time")
+		}
+		if c.surface(k) {
+			return k.reply, k.failure()
+		}
+	}
 }
 
 // Notify sends a request that nobody answers: of o, only Key and Headers are
@@ -46,5 +79,178 @@ func (c *Client) Call(ctx context.Context, service string, params []byte, o Call
 // the present socket, and is lost if that is; where there is none it is refused:
 // unavailable, not_sent.
 func (c *Client) Notify(service string, params []byte, o CallOptions) error {
-	return errors.New("not yet written")
+	frame, e := appendRequest(nil, 0, service, params, &CallOptions{Key: o.Key, Headers: o.Headers})
+	if e != nil {
+		return e
+	}
+	if e = c.submit(&call{frame: frame}); e != nil {
+		return e
+	}
+	return nil
+}
+
+const (
+	grace     = 5 * time.Second // that the gateway's own timeout may take to reach us
+	frameRoom = 128             // bytes of a frame besides params, about
+	maxQueued = 16 << 20        // bytes that may wait to be written to a socket
+)
+
+// call is a request on its way to exactly one outcome.
+type call struct {
+	id    uint64 // 0 for a notification
+	frame []byte
+	o     CallOptions
+	woken chan struct{} // there is something to surface
+
+	// Under Client.mu.
+	sent    bool // it has been written, or may have been
+	settled bool // it has its outcome, or nobody waits for it
+	parts   uint64
+	news    []Part // to be surfaced
+	request string
+	told    bool // OnAccepted has been
+	reply   Reply
+	err     *Error
+}
+
+// failure avoids an error that is a nil *Error.
+func (k *call) failure() error {
+	if k.err == nil {
+		return nil
+	}
+	return k.err
+}
+
+func (k *call) wake() {
+	select {
+	case k.woken <- struct{}{}:
+	default:
+	}
+}
+
+// outcome is what is true of a call that ends on this side.
+func (k *call) outcome() Outcome {
+	if k.sent {
+		return Unknown
+	}
+	return NotSent
+}
+
+// surface tells the caller's functions what is new, and answers whether the call
+// has its outcome.
+func (c *Client) surface(k *call) bool {
+	c.mu.Lock()
+	news, settled := k.news, k.settled
+	k.news = nil
+	accepted := k.request != "" && !k.told && k.o.OnAccepted != nil
+	k.told = k.told || accepted
+	request := k.request
+	c.mu.Unlock()
+	if accepted {
+		k.o.OnAccepted(request)
+	}
+	for _, part := range news {
+		k.o.OnPart(part)
+	}
+	return settled
+}
+
+// submit queues a call.
+func (c *Client) submit(k *call) *Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed || c.state == Closed:
+		return failed("session_gone", NotSent, "the client is closed")
+	case c.state != Open && k.id == 0:
+		return failed("unavailable", NotSent, "there is no connection")
+	case c.state != Open && !c.roomLocked():
+		return failed("overloaded", NotSent, "%d calls wait for a connection", c.o.Waiting)
+	case c.queued+len(k.frame) > maxQueued:
+		return failed("overloaded", NotSent, "too much waits to be written")
+	}
+	if e := c.tooLargeLocked(len(k.frame)); e != nil {
+		return e
+	}
+	if k.id != 0 {
+		c.open[k.id] = k
+	}
+	c.waiting = append(c.waiting, k)
+	c.queued += len(k.frame)
+	if c.state == Open {
+		c.link.kick()
+	}
+	return nil
+}
+
+// roomLocked tells whether one more call may wait for a socket.
+func (c *Client) roomLocked() bool {
+	if len(c.waiting) < c.o.Waiting {
+		return true
+	}
+	c.waiting = slices.DeleteFunc(c.waiting, func(k *call) bool {
+		if k.settled {
+			c.queued -= len(k.frame)
+		}
+		return k.settled
+	})
+	return len(c.waiting) < c.o.Waiting
+}
+
+// tooLargeLocked refuses a frame for which the gateway would close the socket.
+func (c *Client) tooLargeLocked(bytes int) *Error {
+	if c.frame == 0 || bytes <= c.frame {
+		return nil
+	}
+	return failed("too_large", NotSent, "the gateway takes %d bytes a message, and this has %d", c.frame, bytes)
+}
+
+// settleLocked gives a call its outcome.
+func (c *Client) settleLocked(k *call, reply Reply, e *Error) {
+	delete(c.open, k.id)
+	reply.Request = k.request
+	k.settled, k.reply, k.err = true, reply, e
+	if k.id != 0 {
+		k.wake()
+	}
+}
+
+// giveUp ends a call from this side, unless it has its outcome.
+func (c *Client) giveUp(k *call, word, why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !k.settled {
+		c.settleLocked(k, Reply{}, failed(word, k.outcome(), "%s", why))
+	}
+}
+
+// abandon forgets a call that nobody waits for any more. It answers false when
+// the outcome was faster.
+func (c *Client) abandon(k *call) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k.settled {
+		return false
+	}
+	delete(c.open, k.id)
+	k.settled = true
+	switch l := c.link; {
+	case !k.sent:
+	case l != nil && l.ready && l.leave == staying:
+		l.controlLocked(item{text: appendCancel(nil, k.id)})
+		l.kick()
+	case len(c.cancels) < maxOpen:
+		c.cancels = append(c.cancels, k.id)
+	}
+	return true
+}
+
+// forgetLocked ends the calls that a session had which is gone.
+func (c *Client) forgetLocked(why string) {
+	c.session, c.secret, c.cancels = "", "", nil
+	for _, k := range c.open {
+		if k.sent {
+			c.settleLocked(k, Reply{}, failed("session_gone", Unknown, "%s", why))
+		}
+	}
 }
