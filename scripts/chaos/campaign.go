@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// campaign does one fault after another to one cluster.
+type campaign struct {
+	o        *options
+	cluster  *cluster
+	services *services
+	tally    *tally
+	next     int // number of the next history's first client
+	rows     []row
+}
+
+// row is what one fault came to.
+type row struct {
+	fault string
+	verdict
+	waits  []time.Duration
+	silent time.Duration
+	failed error // something else went wrong
+}
+
+func (r *row) bad() bool { return r.failed != nil || r.broken() }
+
+// warmUp is how long load goes on before a fault, and calm after one.
+const (
+	warmUp = 2 * time.Second
+	calm   = 3 * time.Second
+)
+
+// alone does one fault under load, round by round.
+func (c *campaign) alone(ctx context.Context, f fault) {
+	log.Printf("%s", f.name)
+	c.under(ctx, f.name, f.lasts, f.rude, func(h *history) (hits []hit, err error) {
+		w := &world{cluster: c.cluster, ctx: ctx}
+		for round := range f.rounds {
+			w.struck = func(nodes ...*node) { hits = append(hits, strikeAt(h, nodes)) }
+			if err := f.strike(w, round); err != nil {
+				return hits, err
+			}
+			w.sleep(calm)
+			if ctx.Err() != nil {
+				return hits, ctx.Err()
+			}
+		}
+		return hits, nil
+	})
+}
+
+func strikeAt(h *history, nodes []*node) hit {
+	at := hit{at: h.now()}
+	for _, n := range nodes {
+		at.nodes = append(at.nodes, n.name)
+	}
+	return at
+}
+
+// mixed does faults at random, two at a time where they do not concern the same
+// part.
+func (c *campaign) mixed(ctx context.Context, some []fault, d time.Duration) {
+	name := fmt.Sprintf("mixed, %v", d)
+	log.Print(name)
+	c.under(ctx, name, 20*time.Second, "", func(h *history) (hits []hit, err error) {
+		var mu sync.Mutex
+		end := time.Now().Add(d)
+		var lanes sync.WaitGroup
+		for lane := range uint64(2) {
+			lanes.Go(func() {
+				random := rand.New(rand.NewPCG(c.o.seed, 1000+lane))
+				w := &world{cluster: c.cluster, ctx: ctx, struck: func(...*node) {}}
+				for time.Now().Before(end) && ctx.Err() == nil && !h.full() {
+					w.sleep(time.Duration(random.IntN(4000)) * time.Millisecond)
+					f, round := some[random.IntN(len(some))], random.IntN(len(c.cluster.nodes))
+					if f.rude != "" || f.lasts > 10*time.Second {
+						continue
+					}
+					failed := exclusively(w, f, round)
+					mu.Lock()
+					if failed != nil && err == nil {
+						err = fmt.Errorf("%s: %w", f.name, failed)
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		lanes.Wait()
+		return nil, err
+	})
+}
+
+// exclusively does a fault while no other has what it needs.
+func exclusively(w *world, f fault, round int) error {
+	for _, part := range f.needs(w, round) { // always in the same order, as there is only one list
+		part.Lock()
+		defer part.Unlock()
+	}
+	log.Printf("  %s (%s)", f.name, w.node(round).name)
+	return f.strike(w, round)
+}
+
+// under puts load on the cluster, does something to it, judges, and adds a row.
+func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, rude manners, do func(*history) ([]hit, error)) {
+	h := newHistory(c.o.history, c.next)
+	c.next += c.o.sessions
+	c.services.history.Store(h)
+	margin := lasts + 6*time.Second
+	r := row{fault: name}
+	l, err := newLoad(ctx, c.o, h, c.cluster.urls(), margin+10*time.Second, rude)
+	if err != nil {
+		r.failed = fmt.Errorf("connect the clients: %w", err)
+		c.rows = append(c.rows, r)
+		return
+	}
+	time.Sleep(warmUp)
+	hits, err := do(h)
+	if err == nil {
+		err = c.cluster.heal(ctx)
+	}
+	l.settle()
+	settled, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if failed := c.services.settle(settled); err == nil {
+		err = failed
+	}
+	events := h.all()
+	l.end()
+	r.failed = err
+	r.verdict = judge(events, margin)
+	for _, at := range hits {
+		back := recoverFrom(events, at)
+		r.waits = append(r.waits, back.waits...)
+		r.silent = max(r.silent, back.silent)
+	}
+	c.tally.addHistory(events)
+	c.rows = append(c.rows, r)
+	if skipped := l.skipped.Load(); skipped > 0 {
+		log.Printf("  %d requests were not made: their clients had %d open", skipped, openLimit)
+	}
+	if r.bad() {
+		c.explain(&r, h)
+	}
+}
+
+// explain shows what is wrong, and keeps the history.
+func (c *campaign) explain(r *row, h *history) {
+	if r.failed != nil {
+		log.Printf("  FAILED: %v", r.failed)
+	}
+	for what, some := range r.findings() {
+		for i, f := range some {
+			if i == 3 {
+				log.Printf("  … and %d more %s", len(some)-i, what)
+				break
+			}
+			log.Printf("  %s: request %d of client %d: %s", what, f.call.N, f.call.Client, f.why)
+			for _, e := range h.of(f.call) {
+				log.Printf("      %s", e.line())
+			}
+		}
+	}
+	file := filepath.Join(c.cluster.dir, fmt.Sprintf("history-%02d.jsonl", len(c.rows)))
+	if err := h.write(file); err != nil {
+		log.Printf("  keep the history: %v", err)
+		return
+	}
+	log.Printf("  the whole history is in %s", file)
+}

@@ -1,0 +1,30 @@
+// Command chaos kills things, and proves that Parley loses nothing.
+//
+//	load ──▶ client ──▶ proxy ──▶ node a, b, c ──▶ proxy ──▶ Kafka ──▶ service
+//	  │                                │
+//	  │                                └──▶ proxy ──▶ Redis
+//	  ▼
+//	history ◀── what clients and services saw ──▶ judge ──▶ verdict ──▶ table
+//
+// A [cluster] is real: one Kafka broker, one Redis, three gateway processes.
+// Every connection of a node, and every client's, goes through a [proxy] of this
+// process, which can cut it, slow it down, reset it or let it hang. The services
+// live in this process, and so do the clients.
+//
+// A [fault] is done to the cluster under load. Everything that clients and
+// services see meanwhile is written into a [history], which is judged when the
+// load has ended and each request had the time to get its outcome (judge.go has
+// the rules). Then the next fault comes, with new clients and a new history.
+//
+// # Randomness
+//
+// What is random (delays, partitions, the order and the moments of mixed faults)
+// comes from one seed, which is printed. A seed repeats what is done to the
+// cluster, not how the machine schedules it.
+//
+// # Planted defects
+//
+// A judge that has never failed proves nothing. Its tests plant faults in
+// histories; --defect NAME starts the nodes with PARLEY_DEFECT=NAME, for builds
+// that know how to misbehave, and the run should then fail.
+package main

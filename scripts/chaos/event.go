@@ -1,0 +1,52 @@
+package main
+
+import "time"
+
+// kind is what happened.
+type kind string
+
+// What a history tells of, in the order in which it usually happens.
+const (
+	sent     kind = "sent"     // a client has handed a request to its socket, or will when it has one
+	accepted kind = "accepted" // a client was told that a request is in Kafka
+	consumed kind = "consumed" // a service has read a request
+	replied  kind = "replied"  // Kafka has acknowledged a service's reply
+	pushed   kind = "pushed"   // a frame with an outcome has arrived at a client, new or not
+	acked    kind = "acked"    // a client has acknowledged all up to N
+	outcome  kind = "outcome"  // the client's caller has been given the outcome
+	opened   kind = "opened"   // a client has a new session
+	resumed  kind = "resumed"  // a client has its session back
+	lost     kind = "lost"     // a client has lost its socket
+)
+
+// event is one line of a history. What does not apply is empty.
+type event struct {
+	At      time.Duration `json:"at"` // since the history began
+	Kind    kind          `json:"kind"`
+	Client  int           `json:"client"`
+	N       int           `json:"n,omitempty"`       // the client's number of the request, from 1; seq where acked
+	Request string        `json:"request,omitempty"` // Parley's id of it
+	Session string        `json:"session,omitempty"`
+	Node    string        `json:"node,omitempty"`
+
+	// Of a sent request: how long its outcome may take, and whether its service
+	// answers at once.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	Prompt  bool          `json:"prompt,omitempty"`
+	// Of an outcome that is an error: its word, and what it says became of the
+	// request. Of a lost socket: why.
+	Word      string `json:"word,omitempty"`
+	Certainty string `json:"certainty,omitempty"`
+	// Of a reply, as its client got it: whose it says it is. And a hash of it, which
+	// consumed has too: of the reply that the service is going to write.
+	Owner call   `json:"owner,omitzero"`
+	Hash  uint32 `json:"hash,omitempty"`
+}
+
+// call names a request from a client's point of view. The zero value is nobody's.
+type call struct {
+	Client int `json:"client"`
+	N      int `json:"n"`
+}
+
+func (e *event) call() call { return call{e.Client, e.N} }

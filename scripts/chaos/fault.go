@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// fault is something that is done to the cluster.
+type fault struct {
+	name string
+	// rounds is how often it is done in a full run, each time to the next node where
+	// it is about one; 1 where it is 0.
+	rounds int
+	// lasts is the longest time for which replies cannot be expected to flow.
+	lasts time.Duration
+	// needs are the parts that must be left alone by other faults meanwhile.
+	needs func(w *world, round int) []*sync.Mutex
+	// strike does it, and returns when the fault is over: what was ended runs again.
+	strike func(w *world, round int) error
+	// rude clients are a fault by themselves.
+	rude  manners
+	short bool // it is part of the short run
+}
+
+// world is what a fault can act upon.
+type world struct {
+	*cluster
+	ctx    context.Context
+	struck func(nodes ...*node) // to be called when the fault begins; no nodes for all
+}
+
+// node is the one that a round is about.
+func (w *world) node(round int) *node { return w.nodes[round%len(w.nodes)] }
+
+func (w *world) sleep(d time.Duration) {
+	select {
+	case <-w.ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// onNode makes a fault of one node out of what is done to it.
+func onNode(f fault, do func(w *world, n *node) error) fault {
+	f.strike = func(w *world, round int) error {
+		n := w.node(round)
+		w.struck(n)
+		return do(w, n)
+	}
+	f.needs = func(w *world, round int) []*sync.Mutex { return []*sync.Mutex{&w.node(round).busy} }
+	return f
+}
+
+// onRedis and onKafka make a fault of a server out of what is done to it.
+func onRedis(f fault, do func(w *world) error) fault {
+	f.strike = func(w *world, _ int) error { w.struck(); return do(w) }
+	f.needs = func(w *world, _ int) []*sync.Mutex { return []*sync.Mutex{&w.redis.busy} }
+	return f
+}
+
+func onKafka(f fault, do func(w *world) error) fault {
+	f.strike = func(w *world, _ int) error { w.struck(); return do(w) }
+	f.needs = func(w *world, _ int) []*sync.Mutex { return []*sync.Mutex{&w.kafka.busy} }
+	return f
+}
+
+// onAll makes a fault out of what is done to all nodes.
+func onAll(f fault, do func(w *world) error) fault {
+	f.strike = func(w *world, _ int) error { w.struck(); return do(w) }
+	f.needs = func(w *world, _ int) (all []*sync.Mutex) {
+		for _, n := range w.nodes {
+			all = append(all, &n.busy)
+		}
+		return all
+	}
+	return f
+}

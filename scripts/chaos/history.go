@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"sync"
+	"time"
+)
+
+// history is what happened during one fault, in memory. Its methods may be called
+// from any goroutine.
+type history struct {
+	began time.Time
+	limit int
+	first int // number of its first client: what concerns earlier ones is not for it
+
+	mu     sync.Mutex
+	events []event
+}
+
+// newHistory makes a history of clients from a number on. It is full after so
+// many events.
+func newHistory(limit, first int) *history {
+	return &history{began: time.Now(), limit: limit, first: first}
+}
+
+// now is the present on the history's clock.
+func (h *history) now() time.Duration { return time.Since(h.began) }
+
+// add tells what happened just now.
+func (h *history) add(e event) {
+	if e.Client < h.first {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e.At = h.now()
+	h.events = append(h.events, e)
+}
+
+// full tells whether the load should end. What was begun is still written, so
+// that it can be judged.
+func (h *history) full() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.events) >= h.limit
+}
+
+// all is everything up to now, in order of time.
+func (h *history) all() []event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.events[:len(h.events):len(h.events)]
+}
+
+// write keeps the history in a file, as JSON lines.
+func (h *history) write(file string) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	w := bufio.NewWriter(f)
+	lines := json.NewEncoder(w)
+	for _, e := range h.all() {
+		if err := lines.Encode(e); err != nil {
+			return err
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// of is what concerns one request: what names it, and what happened to its
+// client's socket meanwhile.
+func (h *history) of(c call) (some []event) {
+	request := ""
+	for _, e := range h.all() {
+		if e.call() == c && e.Request != "" {
+			request = e.Request
+		}
+	}
+	for _, e := range h.all() {
+		socket := e.Client == c.Client && (e.Kind == opened || e.Kind == resumed || e.Kind == lost)
+		if socket || e.Kind != acked && (e.call() == c || e.Owner == c || request != "" && e.Request == request) {
+			some = append(some, e)
+		}
+	}
+	return some
+}

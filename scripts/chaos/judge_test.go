@@ -1,0 +1,93 @@
+package main
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+const second = time.Second
+
+// peace is the history of one request to which nothing bad happened.
+func peace() []event {
+	return []event{
+		{At: 0, Kind: opened, Client: 1, Session: "s", Node: "a"},
+		{At: 1 * second, Kind: sent, Client: 1, N: 1, Timeout: 30 * second},
+		{At: 2 * second, Kind: accepted, Client: 1, N: 1, Request: "s.1"},
+		{At: 2 * second, Kind: consumed, Client: 1, N: 1, Request: "s.1", Hash: 7},
+		{At: 3 * second, Kind: replied, Client: 1, N: 1, Request: "s.1", Hash: 7},
+		{At: 4 * second, Kind: pushed, Client: 1, N: 1, Request: "s.1", Owner: call{1, 1}, Hash: 7},
+		{At: 4 * second, Kind: outcome, Client: 1, N: 1, Request: "s.1", Owner: call{1, 1}, Hash: 7},
+		{At: 5 * second, Kind: acked, Client: 1, N: 1},
+	}
+}
+
+// without leaves out the events of some kinds, and with adds events.
+func without(events []event, kinds ...kind) []event {
+	return slices.DeleteFunc(events, func(e event) bool { return slices.Contains(kinds, e.Kind) })
+}
+
+func with(events []event, more ...event) []event { return append(events, more...) }
+
+// ended is an outcome that is an error.
+func ended(at time.Duration, word, certainty string) event {
+	return event{At: at, Kind: outcome, Client: 1, N: 1, Word: word, Certainty: certainty}
+}
+
+// The judge convicts whoever breaks a promise, by the right name, and nobody else.
+func TestJudge(t *testing.T) {
+	other := peace()[6]
+	other.Owner = call{2, 1}
+	garbled := peace()[6]
+	garbled.Hash = 8
+	late := without(peace(), replied, pushed, outcome)
+	for _, c := range []struct {
+		name               string
+		events             []event
+		lost, wrong, twice int
+	}{
+		{name: "peace", events: peace()},
+
+		{name: "no outcome", events: without(peace(), pushed, outcome), lost: 1},
+		{name: "no outcome, and no reply", events: without(peace(), replied, pushed, outcome), lost: 1},
+		{name: "no outcome, not accepted", events: without(peace(), accepted, consumed, replied, pushed, outcome), lost: 1},
+		{name: "pushed, and never handed over", events: without(peace(), outcome), lost: 1},
+
+		{name: "answered in time, timeout told", events: with(without(peace(), pushed, outcome), ended(31*second, "timeout", "unknown")), lost: 1},
+		{name: "answered in time, session gone", events: with(without(peace(), pushed, outcome), ended(9*second, "session_gone", "unknown")), lost: 1},
+		{name: "answered in time, unknown, accepted", events: with(without(peace(), pushed, outcome), ended(9*second, "unknown_request", "unknown")), lost: 1},
+		{name: "answered in time, unknown, not accepted", events: with(without(peace(), accepted, pushed, outcome), ended(9*second, "unknown_request", "unknown"))},
+		{name: "answered in time, timeout, not accepted", events: with(without(peace(), accepted, pushed, outcome), ended(31*second, "timeout", "unknown")), lost: 1},
+		{name: "answered just before the deadline", events: with(late, event{At: 29 * second, Kind: replied, Client: 1, N: 1}, ended(31*second, "timeout", "unknown"))},
+		{name: "never answered", events: with(without(peace(), replied, pushed, outcome), ended(31*second, "timeout", "unknown"))},
+
+		{name: "another's reply", events: with(without(peace(), outcome), other), wrong: 1},
+		{name: "another's reply, and then the own", events: with(peace(), event{Kind: pushed, Client: 1, N: 1, Owner: call{2, 1}}), wrong: 1},
+		{name: "garbled", events: with(without(peace(), outcome), garbled), wrong: 1},
+		{name: "nobody's request", events: []event{{Kind: pushed, Client: 1, N: 9}}, wrong: 1},
+
+		{name: "surfaced twice", events: with(peace(), peace()[6]), twice: 1},
+		{name: "a reply, then an error", events: with(peace(), ended(31*second, "timeout", "unknown")), twice: 1},
+		{name: "pushed again, surfaced once", events: with(peace(), peace()[5])},
+		{name: "twice in the topic", events: with(peace(), peace()[3]), twice: 1},
+
+		{name: "not sent, truly", events: with(without(peace(), accepted, consumed, replied, pushed, outcome), ended(9*second, "unavailable", "not_sent"))},
+		{name: "not sent, and a service has it", events: with(without(peace(), accepted, replied, pushed, outcome), ended(9*second, "unavailable", "not_sent")), wrong: 1},
+		{name: "not sent, and accepted", events: with(without(peace(), consumed, replied, pushed, outcome), ended(9*second, "unavailable", "not_sent")), wrong: 1},
+		{name: "done, and never answered", events: with(without(peace(), replied, pushed, outcome), ended(9*second, "too_large", "done")), wrong: 1},
+		{name: "timeout before its time", events: with(without(peace(), replied, pushed, outcome), ended(9*second, "timeout", "unknown")), wrong: 1},
+	} {
+		v := judge(c.events, 5*second)
+		if len(v.lost) != c.lost || len(v.wrong) != c.wrong || len(v.twice) != c.twice {
+			t.Errorf("%s: lost %v, wrong %v, twice %v; want %d, %d, %d", c.name, v.lost, v.wrong, v.twice, c.lost, c.wrong, c.twice)
+		}
+	}
+}
+
+// What is told beside the findings: how much there was, and what came again.
+func TestJudgeCounts(t *testing.T) {
+	v := judge(with(peace(), peace()[5]), 5*second)
+	if v.requests != 1 || v.replies != 1 || v.duplicates != 1 || v.words["reply"] != 1 || v.broken() {
+		t.Errorf("%+v", v)
+	}
+}

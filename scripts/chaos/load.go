@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley/ws/client"
+)
+
+// caller is a client of either kind.
+type caller interface {
+	Call(ctx context.Context, service string, params []byte, o client.CallOptions) (client.Reply, error)
+	Close(ctx context.Context) error
+}
+
+// load is what clients ask for during one fault.
+type load struct {
+	o       *options
+	history *history
+	timeout time.Duration // of requests that are to be answered in time
+	callers []caller
+
+	stop    chan struct{} // no more requests
+	asking  sync.WaitGroup
+	open    sync.WaitGroup
+	skipped atomic.Int64 // requests that were due while a client had as many open as it may
+	give    context.Context
+	up      context.CancelFunc // on calls that have not ended
+}
+
+// newLoad connects the clients. rude are those that misbehave; they ask as well.
+func newLoad(ctx context.Context, o *options, h *history, urls []string, timeout time.Duration, rude manners) (*load, error) {
+	l := &load{o: o, history: h, timeout: timeout, stop: make(chan struct{})}
+	l.give, l.up = context.WithCancel(context.Background())
+	var (
+		dialing sync.WaitGroup
+		mu      sync.Mutex
+		failed  error
+		slots   = make(chan struct{}, 32)
+	)
+	for i := range o.sessions {
+		dialing.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			number := h.first + i
+			c, err := dial(ctx, o, newWitness(h, number), rotate(urls, i), rude.of(i))
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = err
+				return
+			}
+			l.callers = append(l.callers, c)
+			l.asking.Go(func() { l.ask(number, c) })
+		})
+	}
+	dialing.Wait()
+	if failed != nil {
+		l.end()
+	}
+	return l, failed
+}
+
+// dial connects one client: the bundled one, or one without manners.
+func dial(ctx context.Context, o *options, w *witness, urls []string, how manner) (caller, error) {
+	if how != polite || o.thin {
+		return dialThin(ctx, w, urls, how)
+	}
+	return client.Dial(ctx, client.Options{
+		URLs: urls, Accepted: true, Events: w.see, Quiet: 5 * time.Second, Pong: 3 * time.Second,
+	})
+}
+
+// rotate puts the i-th first.
+func rotate(urls []string, i int) []string {
+	i %= len(urls)
+	return append(urls[i:len(urls):len(urls)], urls[:i]...)
+}
+
+// openLimit is less than sessions.open_requests.
+const openLimit = 200
+
+// ask makes one client's requests, at random moments.
+func (l *load) ask(number int, c caller) {
+	random := rand.New(rand.NewPCG(l.o.seed, uint64(number)))
+	mean := float64(l.o.sessions) / float64(l.o.rate) * float64(time.Second)
+	var open atomic.Int64
+	for n := 1; ; n++ {
+		select {
+		case <-l.stop:
+			return
+		case <-time.After(time.Duration(random.ExpFloat64() * mean)):
+		}
+		service, q, timeout := l.draw(random)
+		switch {
+		case l.history.full():
+			return
+		case open.Load() >= openLimit:
+			l.skipped.Add(1)
+			n--
+			continue
+		}
+		q.Client, q.N = number, n
+		open.Add(1)
+		l.open.Go(func() {
+			defer open.Add(-1)
+			l.call(c, service, q, timeout)
+		})
+	}
+}
+
+var padding = strings.Repeat("parley ", 14)
+
+// draw decides what is asked for next: mostly something that is answered at once,
+// and now and then something slow, too late, or not answered at all.
+func (l *load) draw(random *rand.Rand) (service string, q question, timeout time.Duration) {
+	service, timeout = "home", l.timeout
+	if random.IntN(4) == 0 {
+		service = "any"
+	}
+	q.Pad = padding
+	switch dice := random.IntN(100); {
+	case dice < 94:
+		q.Delay = random.IntN(30)
+	case dice < 97:
+		q.Delay = 300 + random.IntN(2000)
+	case dice < 99:
+		q.Delay, timeout = 700+random.IntN(300), 400*time.Millisecond
+	default:
+		q.Mute, timeout = true, 500*time.Millisecond
+	}
+	return service, q, timeout
+}
+
+// call makes one request and waits for its outcome, or for the load's end.
+func (l *load) call(c caller, service string, q question, timeout time.Duration) {
+	params, _ := json.Marshal(q)
+	l.history.add(event{Kind: sent, Client: q.Client, N: q.N, Timeout: timeout, Prompt: !q.Mute && q.Delay < 50})
+	reply, err := c.Call(l.give, service, params, client.CallOptions{Timeout: timeout})
+	e := event{Kind: outcome, Client: q.Client, N: q.N}
+	var failed *client.Error
+	switch {
+	case errors.As(err, &failed):
+		e.Word, e.Certainty = failed.Code, string(failed.Outcome)
+	case err != nil && l.give.Err() != nil:
+		return // no outcome: the judge will ask why
+	case err != nil:
+		log.Printf("client %d: request %d ended in a surprise: %v", q.Client, q.N, err)
+		e.Word = "surprise"
+	default:
+		e.tell(reply.Result)
+	}
+	l.history.add(e)
+}
+
+// settle ends the asking and waits until every request has its outcome, at most
+// as long as the slowest may take.
+func (l *load) settle() {
+	close(l.stop)
+	l.asking.Wait()
+	done := make(chan struct{})
+	go func() { l.open.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(l.timeout + 10*time.Second):
+		log.Print("some requests have no outcome")
+	}
+}
+
+// end closes all clients. What is open is given up.
+func (l *load) end() {
+	select {
+	case <-l.stop:
+	default:
+		close(l.stop)
+	}
+	l.asking.Wait()
+	l.up()
+	l.open.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var closing sync.WaitGroup
+	for _, c := range l.callers {
+		closing.Go(func() { c.Close(ctx) })
+	}
+	closing.Wait()
+}

@@ -1,0 +1,21 @@
+package main
+
+// manner is how a client behaves.
+type manner string
+
+const (
+	polite       manner = "polite"
+	neverReads   manner = "never reads"   // until its socket is closed, and again on the next one, for a while
+	neverAcks    manner = "never acks"    // on any socket
+	alwaysLeaves manner = "always leaves" // 100 ms after each welcome
+)
+
+// manners says how the clients of a load behave: every tenth has that manner.
+type manners manner
+
+func (m manners) of(i int) manner {
+	if m == "" || i%10 != 0 {
+		return polite
+	}
+	return manner(m)
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// node is one gateway process, and the proxies through which it talks.
+type node struct {
+	name    string
+	binary  string
+	config  string
+	logFile string
+	env     []string
+	listen  string
+	admin   string
+
+	clients, kafka, redis *proxy
+	process               *process
+	busy                  sync.Mutex // held while something is done to it
+}
+
+// newNode opens the proxies of the i-th node and picks its addresses.
+func newNode(o *options, dir string, i int) (*node, error) {
+	n := &node{name: string(rune('a' + i)), binary: o.parley}
+	n.config, n.logFile = configFile(dir, n.name), filepath.Join(dir, "node-"+n.name+".log")
+	if o.defect != "" {
+		n.env = []string{"PARLEY_DEFECT=" + o.defect}
+	}
+	for _, address := range []*string{&n.listen, &n.admin} {
+		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		*address = fmt.Sprintf("127.0.0.1:%d", port)
+	}
+	for _, p := range []**proxy{&n.clients, &n.kafka, &n.redis} {
+		var err error
+		if *p, err = newProxy(n.listen); err != nil { // the others' targets come later
+			return nil, err
+		}
+	}
+	return n, n.configure()
+}
+
+// configure writes the node's configuration: defaults, but for addresses, names
+// and a quicker ping.
+func (n *node) configure() error {
+	return os.WriteFile(n.config, fmt.Appendf(nil, `node: %s
+listen: %s
+admin: %s
+kafka: {brokers: ["%s"], group: chaos, reply_topic: %s, reply_partitions: %d}
+redis: {url: "redis://%s/0"}
+services:
+  home: {topic: %s, partitioner: murmur2}
+  any: {topic: %s, partitioner: any}
+sessions: {ping: 5s}
+page: false
+log: {level: info, format: json}
+`, n.name, n.listen, n.admin, n.kafka.address(), replyTopic, replyPartitions, n.redis.address(), homeTopic, anyTopic), 0o644)
+}
+
+func (n *node) proxies() []*proxy { return []*proxy{n.clients, n.kafka, n.redis} }
+
+// start runs the node's process; it may not be ready yet.
+func (n *node) start() (err error) {
+	n.process, _, err = startProcess(n.logFile, 0, n.env, n.binary, "serve", "--config", n.config)
+	if err != nil {
+		return fmt.Errorf("start node %s: %w", n.name, err)
+	}
+	return nil
+}
+
+// awaitReady asks /readyz until it says yes.
+func (n *node) awaitReady(ctx context.Context) error {
+	for {
+		err := n.ready(ctx)
+		if err == nil {
+			return nil
+		}
+		if !n.process.lives() {
+			return fmt.Errorf("the process has ended: %v", n.process.cmd.ProcessState)
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (n *node) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.admin+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("/readyz says %s", response.Status)
+	}
+	return nil
+}
+
+// freeze stops the process in its tracks for a while.
+func (n *node) freeze(d time.Duration) {
+	n.process.signal(syscall.SIGSTOP)
+	time.Sleep(d)
+	n.process.signal(syscall.SIGCONT)
+}
+
+func (n *node) close() {
+	if n.process != nil {
+		n.process.stop(25 * time.Second)
+	}
+	for _, p := range n.proxies() {
+		if p != nil {
+			p.close()
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// writeTable writes the report, in Markdown.
+func writeTable(out io.Writer, rows []row) {
+	fmt.Fprintln(out, "| fault | requests | replies | lost | wrong | surfaced twice | duplicates on the wire "+
+		"| waited because of it: p50 | p99 | max | longest silence | what clients saw |")
+	fmt.Fprintln(out, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
+	for _, r := range rows {
+		slices.Sort(r.waits)
+		saw := words(r.words)
+		if r.failed != nil {
+			saw += "; FAILED: " + r.failed.Error()
+		}
+		fmt.Fprintf(out, "| %s | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n",
+			r.fault, r.requests, r.replies, len(r.lost), len(r.wrong), len(r.twice), r.duplicates,
+			ms(quantile(r.waits, 0.5)), ms(quantile(r.waits, 0.99)), ms(quantile(r.waits, 1)), ms(r.silent), saw)
+	}
+	fmt.Fprint(out, "\nWaited: of each session on the nodes concerned, the longest that a request waited for its outcome which was "+
+		"open at the fault or made in the 15 s after it, counted from the fault at the earliest. Silence: the longest that "+
+		"all these sessions together got nothing. Times in ms.\n")
+}
+
+// words lists outcomes, the most frequent first.
+func words(count map[string]int) string {
+	names := slices.SortedFunc(maps.Keys(count), func(a, b string) int { return count[b] - count[a] })
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %d", name, count[name])
+	}
+	return strings.Join(names, ", ")
+}
+
+func ms(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
+
+// line is an event for people.
+func (e *event) line() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%9.3f s  %-9s", e.At.Seconds(), e.Kind)
+	for _, field := range []struct {
+		name string
+		of   any
+		show bool
+	}{
+		{"request", e.Request, e.Request != ""},
+		{"session", e.Session, e.Session != ""},
+		{"node", e.Node, e.Node != ""},
+		{"timeout", e.Timeout, e.Timeout > 0},
+		{"word", e.Word, e.Word != ""},
+		{"outcome", e.Certainty, e.Certainty != ""},
+		{"owner", fmt.Sprintf("%d/%d", e.Owner.Client, e.Owner.N), e.Owner != call{}},
+	} {
+		if field.show {
+			fmt.Fprintf(&b, "  %s %v", field.name, field.of)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// way is a path of recovery that a run must have taken, or it has proven nothing
+// about it. It is counted by a series of the nodes' metrics, by a message in their
+// logs, or in the histories.
+type way struct {
+	name   string
+	series string
+	log    string
+	event  func(before, e *event) bool // before is the client's last welcome
+}
+
+var ways = []way{
+	{name: "replies relayed to another node", series: `parley_replies_total{path="relay"}`},
+	{name: "replies held for a session without a node", series: `parley_replies_total{path="held"}`},
+	{name: "replies that came again and were dropped", series: `parley_drops_total{reason="duplicate"}`},
+	{name: "sessions resumed on the same node", event: func(before, e *event) bool { return e.Kind == resumed && before.Node == e.Node }},
+	{name: "sessions resumed on another node", event: func(before, e *event) bool { return e.Kind == resumed && before.Node != e.Node }},
+}
+
+// tally counts how often each way was taken.
+type tally struct {
+	nodes []*node
+
+	mu    sync.Mutex
+	seen  map[*node]map[string]float64 // the last value of each series
+	sum   map[string]float64           // of all that was counted, across restarts
+	taken map[string]int               // in histories, by way
+}
+
+func newTally(nodes []*node) *tally {
+	return &tally{nodes: nodes, seen: make(map[*node]map[string]float64), sum: make(map[string]float64), taken: make(map[string]int)}
+}
+
+// run reads the nodes' metrics every half second until ctx ends. A node that is
+// killed takes with it what it counted since.
+func (t *tally) run(ctx context.Context) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		for _, n := range t.nodes {
+			if now, err := n.metrics(ctx); err == nil {
+				t.add(n, now)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (t *tally) add(n *node, now map[string]float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for series, value := range now {
+		before := t.seen[n][series]
+		if value < before {
+			before = 0 // it was started anew
+		}
+		t.sum[series] += value - before
+	}
+	t.seen[n] = now
+}
+
+// addHistory counts what clients have seen.
+func (t *tally) addHistory(events []event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last := make(map[int]*event)
+	for i := range events {
+		e := &events[i]
+		if e.Kind != opened && e.Kind != resumed {
+			continue
+		}
+		if before := last[e.Client]; before != nil {
+			for _, w := range ways {
+				if w.event != nil && w.event(before, e) {
+					t.taken[w.name]++
+				}
+			}
+		}
+		last[e.Client] = e
+	}
+}
+
+// report writes how often each way was taken, and answers those that were not.
+func (t *tally) report(out io.Writer) (never []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprint(out, "\n| way of recovery | taken |\n|---|---|\n")
+	for _, w := range ways {
+		count := t.taken[w.name]
+		switch {
+		case w.series != "":
+			count = int(t.sum[w.series])
+		case w.log != "":
+			for _, n := range t.nodes {
+				text, _ := os.ReadFile(n.logFile)
+				count += bytes.Count(text, []byte(w.log))
+			}
+		}
+		fmt.Fprintf(out, "| %s | %d |\n", w.name, count)
+		if count == 0 {
+			never = append(never, w.name)
+		}
+	}
+	return never
+}
+
+// metrics reads the node's counters.
+func (n *node) metrics(ctx context.Context) (map[string]float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.admin+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	all := make(map[string]float64)
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		name, value, ok := strings.Cut(lines.Text(), "} ")
+		if v, err := strconv.ParseFloat(value, 64); ok && err == nil {
+			all[name+"}"] = v
+		}
+	}
+	return all, nil
+}
