@@ -10,14 +10,16 @@ import (
 
 // about serves /page.json.
 type about struct {
-	router *routing.Router
-	nodes  []PageNode
+	router  *routing.Router
+	nodes   []PageNode
+	control string
 }
 
 type aboutJSON struct {
 	Node     string        `json:"node"`
 	Nodes    []nodeJSON    `json:"nodes"`
 	Services []serviceJSON `json:"services"`
+	Control  string        `json:"control,omitempty"`
 }
 
 type nodeJSON struct {
@@ -34,7 +36,7 @@ type serviceJSON struct {
 
 func (a about) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	self := string(a.router.Node())
-	out := aboutJSON{Node: self, Services: []serviceJSON{}}
+	out := aboutJSON{Node: self, Services: []serviceJSON{}, Control: a.control}
 	here := schemeOf(r) + "://" + r.Host
 	found := false
 	for _, n := range a.nodes {

@@ -24,6 +24,9 @@ type PageOptions struct {
 	// Nodes are the gateway's nodes, as browsers reach them. This node is added
 	// where it is missing, under the address by which the browser came.
 	Nodes []PageNode
+	// Control is the address by which the page can have nodes killed and started
+	// again; "" where there is none, which is everywhere but in `parley dev`.
+	Control string
 }
 
 // PageNode is a node, and the http or https address of its clients' side.
@@ -64,14 +67,14 @@ func newPage(o *PageOptions, router *routing.Router) (*page, error) {
 	}
 	for name, a := range p.assets {
 		if !strings.HasPrefix(name, clientPath) {
-			p.assets[name] = strict(a, o.Nodes)
+			p.assets[name] = strict(a, o)
 		}
 	}
 	p.assets["/"] = p.assets["/index.html"]
 	if p.assets["/"] == nil {
 		return nil, errors.New("the demo page has no index.html")
 	}
-	p.assets["/page.json"] = about{router, o.Nodes}
+	p.assets["/page.json"] = about{router, o.Nodes, o.Control}
 	return p, checkNodes(o.Nodes)
 }
 
@@ -96,15 +99,18 @@ func forEverybody(next http.Handler) http.Handler {
 }
 
 // strict serves the page under a policy by which nothing that a reply brings can
-// run, load or frame anything; it may talk to the nodes alone.
-func strict(next http.Handler, nodes []PageNode) http.Handler {
+// run, load or frame anything; it may talk to the nodes and their control alone.
+func strict(next http.Handler, o *PageOptions) http.Handler {
 	const fixed = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 		"frame-ancestors 'none'; base-uri 'none'; form-action 'none'; connect-src 'self'"
 	var others strings.Builder
-	for _, n := range nodes {
+	for _, n := range o.Nodes {
 		if u, err := url.Parse(n.URL); err == nil {
 			fmt.Fprintf(&others, " %s://%s %s://%s", u.Scheme, u.Host, strings.Replace(u.Scheme, "http", "ws", 1), u.Host)
 		}
+	}
+	if u, err := url.Parse(o.Control); err == nil && isHost(u.Host) {
+		fmt.Fprintf(&others, " http://%s", u.Host)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		policy := fixed

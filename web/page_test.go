@@ -43,6 +43,19 @@ func TestPagePolicy(t *testing.T) {
 	}
 }
 
+// The page of a gateway whose nodes it may have killed learns by which address,
+// and may call that too.
+func TestPageControl(t *testing.T) {
+	g := newGateway(t, func(o *Options) { o.Page = &PageOptions{Control: "http://127.0.0.1:4000"} })
+	if policy := g.do("GET", "/", nil).Header().Get("Content-Security-Policy"); !strings.HasSuffix(policy, " http://127.0.0.1:4000") {
+		t.Errorf("policy: %s", policy)
+	}
+	var got aboutJSON
+	if err := json.Unmarshal(g.do("GET", "/page.json", nil).Body.Bytes(), &got); err != nil || got.Control != "http://127.0.0.1:4000" {
+		t.Errorf("control %q, %v", got.Control, err)
+	}
+}
+
 // A browser that has the page is told that it still holds, without its bytes.
 func TestPageIsValidated(t *testing.T) {
 	g := newGateway(t, func(o *Options) { o.Page = &PageOptions{} })

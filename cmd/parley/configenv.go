@@ -10,10 +10,10 @@ import (
 // configVariable names the file where there is no --config.
 const configVariable = envPrefix + "CONFIG"
 
-// notOurs are variables that others set: the scripts and tests of this
-// repository, and Kubernetes, which describes a service called parley to
+// notOurs are variables that are not keys: those of the scripts and tests of this
+// repository, what `parley dev` tells its nodes, and Kubernetes, which describes a service called parley to
 // every pod beside it (PARLEY_SERVICE_HOST=…, PARLEY_PORT=tcp://…).
-var notOurs = regexp.MustCompile(`^PARLEY_((CONFIG|KAFKA|REDIS|(TEST|BENCH)(_\w+)?)=|` +
+var notOurs = regexp.MustCompile(`^PARLEY_((CONFIG|KAFKA|REDIS|(TEST|BENCH|DEV)(_\w+)?)=|` +
 	`(\w+_)?(SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT=\w+://|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=))`)
 
 // splitEnviron answers Parley's variables.

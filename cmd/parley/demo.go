@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -124,9 +125,13 @@ func (d *demo) answer(ctx context.Context, r *kgo.Record) {
 		d.client.MarkCommitRecords(r)
 		return // a notification
 	}
+	key := headerOf(r, "parley-request-id") // the default partitioner takes it home
+	if headerOf(r, "x-demo-anywhere") != "" {
+		key = rand.Text() // to any partition, so that relays can be seen
+	}
 	reply := &kgo.Record{
 		Topic: replyTopic,
-		Key:   []byte(headerOf(r, "parley-request-id")), // the default partitioner takes it home
+		Key:   []byte(key),
 		Value: body,
 		Headers: []kgo.RecordHeader{
 			{Key: "parley-request-id", Value: []byte(headerOf(r, "parley-request-id"))},
@@ -140,7 +145,7 @@ func (d *demo) answer(ctx context.Context, r *kgo.Record) {
 	}
 	d.client.Produce(ctx, reply, func(_ *kgo.Record, err error) {
 		if err != nil && !errors.Is(err, context.Canceled) {
-			d.log.Warn("demo service cannot answer", "request", string(reply.Key), "err", err)
+			d.log.Warn("demo service cannot answer", "request", headerOf(r, "parley-request-id"), "err", err)
 		}
 		d.client.MarkCommitRecords(r)
 	})

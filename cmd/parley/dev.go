@@ -7,17 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"slices"
 	"strings"
-	"sync"
-	"time"
 
-	"github.com/alicebob/miniredis/v2"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"parley/kafka"
 )
 
 // devOptions are the flags of `parley dev`.
@@ -43,7 +35,7 @@ func parseDev(args []string, stderr io.Writer) (o devOptions, err error) {
 	flags.StringVar(&o.origins, "origins", "", "`origins` of web pages of yours that may call, by comma, such as http://localhost:3000")
 	flags.StringVar(&o.logLevel, "log.level", "warn", "debug, info, warn or error")
 	flags.Usage = func() {
-		fmt.Fprint(stderr, "Usage: parley dev [flags]\n\nEverything in one process: Kafka, Redis, gateway nodes, demo services and page.\n\n")
+		fmt.Fprint(stderr, "Usage: parley dev [flags]\n\nEverything at once: Kafka, Redis, gateway nodes, demo services and page. Each node is a\nprocess of its own, so that the page can kill one.\n\n")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -77,7 +69,7 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	log := loggerTo(stderr, LogConfig{Level: o.logLevel, Format: "text"})
-	if err := dev(ctx, o, log, stdout); err != nil {
+	if err := dev(ctx, o, log, stdout, stderr); err != nil {
 		fmt.Fprintln(stderr, "parley dev:", err)
 		return exitError
 	}
@@ -85,176 +77,53 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // dev runs everything until ctx ends.
-func dev(ctx context.Context, o devOptions, log *slog.Logger, stdout io.Writer) error {
+func dev(ctx context.Context, o devOptions, log *slog.Logger, stdout, stderr io.Writer) error {
 	servers, err := startServers(o)
 	if err != nil {
 		return err
 	}
 	defer servers.close()
-	nodes, err := devNodes(o, servers, log)
+	nodes, err := newFleet(o, servers, log, stderr)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	control, err := newControl(nodes)
+	if err != nil {
+		return err
+	}
+	defer control.close()
+	nodes.tell(devControlVariable, control.url())
 	shop, err := newDemo(demoTopics(), log, kgo.SeedBrokers(servers.brokers...))
 	if err != nil {
 		return err
-	}
-	var running sync.WaitGroup
-	defer running.Wait()
-	for _, n := range nodes {
-		running.Go(func() {
-			if err := n.run(ctx); err != nil {
-				cancel(fmt.Errorf("node %s: %w", n.cfg.Node, err))
-			}
-		})
 	}
 	// The services end after the nodes, so that a node's last requests are
 	// still answered.
 	shopCtx, stopShop := context.WithCancel(context.Background())
 	shopEnded := make(chan struct{})
 	go func() { defer close(shopEnded); shop.run(shopCtx) }()
-	defer func() { running.Wait(); stopShop(); <-shopEnded }()
+	defer func() { stopShop(); <-shopEnded }()
 
-	if err := ready(ctx, nodes); err == nil {
-		fmt.Fprint(stdout, greeting(nodes, servers))
+	defer nodes.end()
+	if err := nodes.startAll(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // ended before it had begun
+		}
+		return err
 	}
+	fmt.Fprint(stdout, greeting(nodes, servers))
 	<-ctx.Done()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		return cause
-	}
-	return nil
-}
-
-// servers are the Kafka and the Redis that `parley dev` works on.
-type servers struct {
-	brokers []string
-	redis   string // URL
-	kfake   *kfake.Cluster
-	mini    *miniredis.Miniredis
-}
-
-func startServers(o devOptions) (s *servers, err error) {
-	s = &servers{brokers: splitList(o.kafka), redis: o.redis}
-	if o.kafka == "" {
-		opts := []kfake.Opt{kfake.NumBrokers(1), kfake.BrokerConfigs(map[string]string{"message.max.bytes": "8388608"})}
-		if o.dataDir != "" {
-			opts = append(opts, kfake.DataDir(o.dataDir))
-		}
-		if s.kfake, err = kfake.NewCluster(opts...); err != nil {
-			return nil, fmt.Errorf("start the embedded Kafka: %w", err)
-		}
-		s.brokers = s.kfake.ListenAddrs()
-	}
-	if o.redis == "" {
-		if s.mini, err = miniredis.Run(); err != nil {
-			s.close()
-			return nil, fmt.Errorf("start the embedded Redis: %w", err)
-		}
-		s.mini.ClockTTL(true)
-		s.redis = "redis://" + s.mini.Addr() + "/0"
-	}
-	return s, nil
-}
-
-func (s *servers) close() {
-	if s.kfake != nil {
-		s.kfake.Close()
-	}
-	if s.mini != nil {
-		s.mini.Close()
-	}
-}
-
-// kind says whether a server is embedded.
-func kind(embedded bool) string {
-	if embedded {
-		return "embedded"
-	}
-	return "given"
-}
-
-// demoTopics are the request topics of the demo services, by name.
-func demoTopics() map[string]string {
-	topics := make(map[string]string)
-	for name := range demoServices() {
-		topics[name] = defaultService(name).Topic
-	}
-	return topics
-}
-
-// devNodes makes the nodes; nothing runs yet. After an error nothing is left open.
-func devNodes(o devOptions, s *servers, log *slog.Logger) (nodes []*node, err error) {
-	listen, admin := splitList(o.listen), splitList(o.admin)
-	var pages []string
-	origins := splitList(o.origins)
-	for _, address := range listen {
-		page := pageURL(address)
-		pages = append(pages, page)
-		origins = append(origins, page, strings.Replace(page, "localhost", "127.0.0.1", 1)) // a browser may call this machine by either name
-	}
-	for i, address := range listen {
-		cfg := defaultConfig()
-		cfg.Node, cfg.Listen, cfg.Admin = string(rune('a'+i%26)), address, ""
-		if len(admin) > 0 {
-			cfg.Admin = admin[i]
-		}
-		cfg.Kafka.Brokers, cfg.Redis.URL = s.brokers, SecretURL(s.redis)
-		cfg.Nodes, cfg.Origins = slices.Delete(slices.Clone(pages), i, i+1), origins
-		cfg.Shutdown = Duration(5 * time.Second)
-		cfg.Services = make(map[string]ServiceConfig)
-		for name := range demoServices() {
-			cfg.Services[name] = defaultService(name)
-		}
-		n, err := newNode(cfg, log)
-		if err != nil {
-			for _, made := range nodes {
-				made.close()
-			}
-			return nil, err
-		}
-		nodes = append(nodes, n)
-	}
-	return nodes, nil
-}
-
-// pageURL is where a person finds what listens on an address.
-func pageURL(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "http://" + address
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, port)
-}
-
-// ready waits until all nodes are.
-func ready(ctx context.Context, nodes []*node) error {
-	poll := time.NewTicker(20 * time.Millisecond)
-	defer poll.Stop()
-	for _, n := range nodes {
-		for !n.ready(ctx) {
-			select {
-			case <-poll.C:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
-	}
 	return nil
 }
 
 // greeting tells a person what runs, and what to type.
-func greeting(nodes []*node, s *servers) string {
+func greeting(nodes *fleet, s *servers) string {
 	var b strings.Builder
-	page := pageURL(nodes[0].cfg.Listen)
+	page := nodes.nodes[0].url
 	fmt.Fprintf(&b, "Parley runs: Kafka (%s) at %s, Redis (%s) at %s\n\n",
 		kind(s.kfake != nil), strings.Join(s.brokers, ","), kind(s.mini != nil), SecretURL(s.redis))
-	for _, n := range nodes {
-		fmt.Fprintf(&b, "  node %s  %s\n", n.cfg.Node, pageURL(n.cfg.Listen))
+	for _, n := range nodes.nodes {
+		fmt.Fprintf(&b, "  node %s  %s\n", n.id, n.url)
 	}
 	fmt.Fprintf(&b, `
 page   %s/
@@ -262,50 +131,8 @@ wscat  npx wscat -c %s/ws
        > {"jsonrpc":"2.0","id":1,"method":"customer","params":{"customer":"c-1"}}
 curl   curl -s %s/services/customer -H 'content-type: application/json' -d '{"customer":"c-1"}'
 
+Each node is a process of its own: kill one from the page and see the answer arrive all the same.
 Ctrl-C ends it.
 `, page, strings.Replace(page, "http", "ws", 1), page)
 	return b.String()
-}
-
-// runDemo is `parley demo`: the demo services on a Kafka of the user's.
-func runDemo(ctx context.Context, args []string, _, stderr io.Writer) int {
-	flags := flag.NewFlagSet("parley demo", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	brokers := flags.String("kafka", "127.0.0.1:9092", "`brokers`, host:port by comma")
-	flags.Usage = func() {
-		fmt.Fprint(stderr, "Usage: parley demo [flags]\n\nThe demo services orders, basket, customer and echo on <name>.requests.\n\n")
-		flags.PrintDefaults()
-	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return exitOK
-		}
-		return exitUsage
-	}
-	log := loggerTo(stderr, LogConfig{Level: "info", Format: "auto"})
-	if err := demoAlone(ctx, splitList(*brokers), log); err != nil {
-		fmt.Fprintln(stderr, "parley demo:", err)
-		return exitError
-	}
-	return exitOK
-}
-
-func demoAlone(ctx context.Context, brokers []string, log *slog.Logger) error {
-	var topics []kafka.Topic
-	for _, name := range demoTopics() {
-		topics = append(topics, kafka.Topic{Name: name})
-	}
-	if err := untilKafka(ctx, log, func(ctx context.Context) error {
-		_, err := kafka.EnsureTopics(ctx, kafka.Config{Brokers: brokers, ClientID: "parley-demo"}, true, topics)
-		return err
-	}); err != nil {
-		return err
-	}
-	shop, err := newDemo(demoTopics(), log, kgo.SeedBrokers(brokers...))
-	if err != nil {
-		return err
-	}
-	log.Info("demo services run", "kafka", brokers)
-	shop.run(ctx)
-	return nil
 }

@@ -31,6 +31,8 @@ func runServe(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	if !ok {
 		return code
 	}
+	ctx, cancel := whileParent(ctx)
+	defer cancel()
 	log := loggerTo(stderr, cfg.Log)
 	n, err := newNode(cfg, log)
 	if err == nil {
@@ -251,7 +253,7 @@ func (n *node) page() *web.PageOptions {
 	if !n.cfg.Page {
 		return nil
 	}
-	page := &web.PageOptions{}
+	page := &web.PageOptions{Control: os.Getenv(devControlVariable)}
 	for _, url := range n.cfg.Nodes {
 		page.Nodes = append(page.Nodes, web.PageNode{URL: url})
 	}
