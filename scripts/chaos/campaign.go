@@ -148,9 +148,12 @@ func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, 
 	if r.bad() {
 		c.explain(&r, h)
 	}
+	if r.bad() || c.o.keep != "" {
+		c.keep(h)
+	}
 }
 
-// explain shows what is wrong, and keeps the history.
+// explain shows what is wrong.
 func (c *campaign) explain(r *row, h *history) {
 	if r.failed != nil {
 		log.Printf("  FAILED: %v", r.failed)
@@ -167,10 +170,14 @@ func (c *campaign) explain(r *row, h *history) {
 			}
 		}
 	}
+}
+
+// keep writes the history of the last row.
+func (c *campaign) keep(h *history) {
 	file := filepath.Join(c.cluster.dir, fmt.Sprintf("history-%02d.jsonl", len(c.rows)))
 	if err := h.write(file); err != nil {
 		log.Printf("  keep the history: %v", err)
 		return
 	}
-	log.Printf("  the whole history is in %s", file)
+	log.Printf("  the history is in %s", file)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 )
@@ -95,7 +96,9 @@ func torment(ctx context.Context, o *options, c *cluster) (good bool, err error)
 
 // report prints the tables, and tells whether every promise was kept.
 func (c *campaign) report(out *os.File) (good bool) {
-	fmt.Fprintf(out, "%d sessions, %d requests/s, %d nodes, seed %d\n\n", c.o.sessions, c.o.rate, c.o.nodes, c.o.seed)
+	load, _ := os.ReadFile("/proc/loadavg")
+	fmt.Fprintf(out, "%d sessions, %d requests/s, %d nodes, seed %d; %d processors, load average %.14s\n\n",
+		c.o.sessions, c.o.rate, c.o.nodes, c.o.seed, runtime.NumCPU(), load)
 	writeTable(out, c.rows)
 	never := c.tally.report(out)
 	good = true

@@ -36,7 +36,7 @@ func parseOptions(args []string) (*options, error) {
 	f := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	f.StringVar(&o.parley, "parley", "", "`file` of the binary under test (default: built from here)")
 	f.StringVar(&o.scripts, "scripts", "", "`folder` of the scripts kafka and redis (default: found from here)")
-	f.StringVar(&o.keep, "keep", "", "`folder` for histories and logs when something is wrong (default: a new one in the system's)")
+	f.StringVar(&o.keep, "keep", "", "keep histories and logs in this `folder` (default: only those of a run that fails)")
 	f.StringVar(&o.defect, "defect", "", "start the nodes with PARLEY_DEFECT=`name`: the run should fail")
 	f.StringVar(&o.only, "only", "", "do only the faults whose names contain one of these `words`, separated by commas")
 	f.Uint64Var(&o.seed, "seed", 0, "of all that is random (default: random)")

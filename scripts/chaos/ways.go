@@ -2,12 +2,12 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,7 +20,7 @@ import (
 type way struct {
 	name   string
 	series string
-	log    string
+	log    string                      // a regular expression
 	event  func(before, e *event) bool // before is the client's last welcome
 }
 
@@ -28,6 +28,10 @@ var ways = []way{
 	{name: "replies relayed to another node", series: `parley_replies_total{path="relay"}`},
 	{name: "replies held for a session without a node", series: `parley_replies_total{path="held"}`},
 	{name: "replies that came again and were dropped", series: `parley_drops_total{reason="duplicate"}`},
+	{name: "nodes seen to be dead by others", log: `"msg":"node is gone without leaving"`},
+	{name: "nodes fenced: they learned that they had been taken for dead", log: `"msg":"this node was taken for dead`},
+	{name: "nodes that wrote their sessions anew into an empty Redis", log: `"msg":"Redis had forgotten this node`},
+	{name: "replies read again since a while ago", log: `"msg":"replies are read again".*"since"`},
 	{name: "sessions resumed on the same node", event: func(before, e *event) bool { return e.Kind == resumed && before.Node == e.Node }},
 	{name: "sessions resumed on another node", event: func(before, e *event) bool { return e.Kind == resumed && before.Node != e.Node }},
 }
@@ -112,7 +116,7 @@ func (t *tally) report(out io.Writer) (never []string) {
 		case w.log != "":
 			for _, n := range t.nodes {
 				text, _ := os.ReadFile(n.logFile)
-				count += bytes.Count(text, []byte(w.log))
+				count += len(regexp.MustCompile(w.log).FindAll(text, -1))
 			}
 		}
 		fmt.Fprintf(out, "| %s | %d |\n", w.name, count)
