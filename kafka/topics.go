@@ -107,13 +107,13 @@ func (a admin) missing(ctx context.Context, topics []Topic) (missing []Topic, er
 func (a admin) create(ctx context.Context, topics []Topic) error {
 	var failed []error
 	for _, t := range topics {
-		_, err := a.CreateTopic(ctx, orDefault(t.Partitions), orDefault(t.Replication), t.configs(), t.Name)
+		made, err := a.CreateTopic(ctx, orDefault(t.Partitions), orDefault(t.Replication), t.configs(), t.Name)
 		switch {
 		case errors.Is(err, kerr.TopicAlreadyExists):
 		case err != nil:
 			failed = append(failed, fmt.Errorf("kafka: create topic %s: %w", t.Name, err))
 		default:
-			a.log.Info("topic created", "topic", t.Name, "partitions", t.Partitions)
+			a.log.Info("topic created", "topic", t.Name, "partitions", made.NumPartitions)
 		}
 	}
 	return errors.Join(failed...)
