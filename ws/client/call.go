@@ -34,7 +34,7 @@ type Reply struct {
 }
 
 // Call makes a request of a service and waits for its outcome. params is JSON
-// (see Bytes), or nil for none. The error is an *Error, or ctx.Err(): then the
+// (see Bytes), or empty for none. The error is an *Error, or ctx.Err(): then the
 // call returns at once and asks the gateway to cancel the request, whose outcome
 // nobody learns. It may be called from any goroutine.
 //

@@ -51,10 +51,11 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 		closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.first = make(chan error, 1)
+	first := make(chan error, 1)
+	c.first = first
 	c.running.Go(c.run)
 	select {
-	case err := <-c.first:
+	case err := <-first:
 		if err != nil {
 			c.running.Wait()
 			return nil, err

@@ -59,7 +59,8 @@ type ended struct {
 	code   int
 	reason string
 	err    error
-	lived  time.Duration // since the welcome; 0 without one
+	ready  bool          // it had been welcomed
+	lived  time.Duration // since then
 	moved  bool          // we left it
 }
 
@@ -125,7 +126,7 @@ func (l *link) run(patience time.Duration, h hello) ended {
 
 // ended tells how it ended, once all its goroutines have.
 func (l *link) ended(err error) ended {
-	e := ended{code: lostCode, err: err}
+	e := ended{code: lostCode, err: err, ready: l.ready}
 	if l.ready {
 		e.lived = time.Since(l.since)
 	}

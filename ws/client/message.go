@@ -111,7 +111,8 @@ func (p *parser) about(params []byte) (a about, err error) {
 	return a, err
 }
 
-// goaway answers the range of time within which the client is to move.
+// goaway answers the range of time within which the client is to move: an hour at
+// most.
 func (p *parser) goaway(params []byte) (from, to time.Duration) {
 	var list []byte
 	_ = p.each(params, func(name, value []byte) {
@@ -122,7 +123,7 @@ func (p *parser) goaway(params []byte) (from, to time.Duration) {
 	var ms [2]time.Duration
 	for i, text := range bytes.SplitN(bytes.Trim(list, "[] "), []byte{','}, 2) {
 		n, _ := strconv.ParseFloat(string(bytes.TrimSpace(text)), 64)
-		ms[i] = time.Duration(max(n, 0) * float64(time.Millisecond))
+		ms[i] = time.Duration(min(max(n, 0)*float64(time.Millisecond), float64(time.Hour)))
 	}
 	return ms[0], max(ms[0], ms[1])
 }

@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"time"
-
-	"math/rand/v2"
 
 	"github.com/coder/websocket"
 )

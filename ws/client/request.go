@@ -25,7 +25,7 @@ func appendRequest(dst []byte, id uint64, service string, params []byte, o *Call
 	}
 	t := texts{dst: append(dst, `"method":`...)}
 	t.quote(service)
-	if params != nil {
+	if len(params) > 0 {
 		if !valid(params) || !utf8.Valid(params) || nestsDeeper(params, maxDepth-1) {
 			return nil, failed("invalid_params", NotSent, "params must be one JSON value in UTF-8, at most %d deep", maxDepth-1)
 		}

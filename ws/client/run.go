@@ -75,7 +75,7 @@ func (c *Client) connect(url string) (e ended) {
 		return ended{code: lostCode, err: err}
 	}
 	e = l.run(c.o.Welcome-time.Since(began), h)
-	if e.lived > 0 {
+	if e.ready {
 		c.lostAt = time.Now()
 	}
 	c.event(Event{Kind: EventClose, URL: url, Code: e.code, Reason: e.reason, Err: e.err})
@@ -178,7 +178,7 @@ func (c *Client) following(at int, e ended) int {
 	if n == 1 {
 		return 0
 	}
-	if e.lived == 0 {
+	if !e.ready {
 		return (at + 1) % n
 	}
 	return (at + 1 + rand.IntN(n-1)) % n
