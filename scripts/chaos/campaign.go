@@ -42,7 +42,9 @@ func (c *campaign) alone(ctx context.Context, f fault) {
 	log.Printf("%s", f.name)
 	c.under(ctx, f.name, f.lasts, f.rude, func(h *history) (hits []hit, err error) {
 		w := &world{cluster: c.cluster, ctx: ctx}
+		random := rand.New(rand.NewPCG(c.o.seed, uint64(len(c.rows))))
 		for round := range f.rounds {
+			w.sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
 			w.struck = func(nodes ...*node) { hits = append(hits, strikeAt(h, nodes)) }
 			if err := f.strike(w, round); err != nil {
 				return hits, err

@@ -11,6 +11,7 @@ type verdict struct {
 	lost              []finding // accepted, and no outcome; or answered in time, and not told
 	wrong             []finding // another's reply, other bytes, or an error that lied
 	twice             []finding // more than one outcome
+	unsure            int       // answered in time, not accepted, and told that nobody knows: allowed, and no beauty
 	duplicates        int       // frames that told a client what it had been told before
 	words             map[string]int
 }
@@ -125,7 +126,8 @@ func (v *verdict) judgeReply(t *trial, margin time.Duration) {
 		return
 	}
 	if t.accepted == nil && told.Certainty == "unknown" && told.Word != "timeout" {
-		return // the node died with the request on its way: nobody could know
+		v.unsure++ // the node died with the request on its way: nobody could know
+		return
 	}
 	v.lost = append(v.lost, finding{t.call, fmt.Sprintf("answered %v before its deadline, and the client got %s",
 		(deadline - t.replied[0].At).Round(time.Millisecond), told.saying())})

@@ -45,6 +45,7 @@ func TestJudge(t *testing.T) {
 		name               string
 		events             []event
 		lost, wrong, twice int
+		unsure             int
 	}{
 		{name: "peace", events: peace()},
 
@@ -56,7 +57,7 @@ func TestJudge(t *testing.T) {
 		{name: "answered in time, timeout told", events: with(without(peace(), pushed, outcome), ended(31*second, "timeout", "unknown")), lost: 1},
 		{name: "answered in time, session gone", events: with(without(peace(), pushed, outcome), ended(9*second, "session_gone", "unknown")), lost: 1},
 		{name: "answered in time, unknown, accepted", events: with(without(peace(), pushed, outcome), ended(9*second, "unknown_request", "unknown")), lost: 1},
-		{name: "answered in time, unknown, not accepted", events: with(without(peace(), accepted, pushed, outcome), ended(9*second, "unknown_request", "unknown"))},
+		{name: "answered in time, unknown, not accepted", events: with(without(peace(), accepted, pushed, outcome), ended(9*second, "unknown_request", "unknown")), unsure: 1},
 		{name: "answered in time, timeout, not accepted", events: with(without(peace(), accepted, pushed, outcome), ended(31*second, "timeout", "unknown")), lost: 1},
 		{name: "answered just before the deadline", events: with(late, event{At: 29 * second, Kind: replied, Client: 1, N: 1}, ended(31*second, "timeout", "unknown"))},
 		{name: "never answered", events: with(without(peace(), replied, pushed, outcome), ended(31*second, "timeout", "unknown"))},
@@ -78,8 +79,9 @@ func TestJudge(t *testing.T) {
 		{name: "timeout before its time", events: with(without(peace(), replied, pushed, outcome), ended(9*second, "timeout", "unknown")), wrong: 1},
 	} {
 		v := judge(c.events, 5*second)
-		if len(v.lost) != c.lost || len(v.wrong) != c.wrong || len(v.twice) != c.twice {
-			t.Errorf("%s: lost %v, wrong %v, twice %v; want %d, %d, %d", c.name, v.lost, v.wrong, v.twice, c.lost, c.wrong, c.twice)
+		if len(v.lost) != c.lost || len(v.wrong) != c.wrong || len(v.twice) != c.twice || v.unsure != c.unsure {
+			t.Errorf("%s: lost %v, wrong %v, twice %v, unsure %d; want %d, %d, %d, %d",
+				c.name, v.lost, v.wrong, v.twice, v.unsure, c.lost, c.wrong, c.twice, c.unsure)
 		}
 	}
 }

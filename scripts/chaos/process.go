@@ -77,8 +77,6 @@ func (p *process) wait(out io.Reader, first chan<- string) {
 	close(p.ended)
 }
 
-func (p *process) pid() int { return p.cmd.Process.Pid }
-
 func (p *process) lives() bool {
 	select {
 	case <-p.ended:

@@ -11,20 +11,21 @@ import (
 
 // writeTable writes the report, in Markdown.
 func writeTable(out io.Writer, rows []row) {
-	fmt.Fprintln(out, "| fault | requests | replies | lost | wrong | surfaced twice | duplicates on the wire "+
+	fmt.Fprintln(out, "| fault | requests | replies | lost | wrong | surfaced twice | unsure | duplicates on the wire "+
 		"| waited because of it: p50 | p99 | max | longest silence | what clients saw |")
-	fmt.Fprintln(out, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
+	fmt.Fprintln(out, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
 	for _, r := range rows {
 		slices.Sort(r.waits)
 		saw := words(r.words)
 		if r.failed != nil {
 			saw += "; FAILED: " + r.failed.Error()
 		}
-		fmt.Fprintf(out, "| %s | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n",
-			r.fault, r.requests, r.replies, len(r.lost), len(r.wrong), len(r.twice), r.duplicates,
+		fmt.Fprintf(out, "| %s | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n",
+			r.fault, r.requests, r.replies, len(r.lost), len(r.wrong), len(r.twice), r.unsure, r.duplicates,
 			ms(quantile(r.waits, 0.5)), ms(quantile(r.waits, 0.99)), ms(quantile(r.waits, 1)), ms(r.silent), saw)
 	}
-	fmt.Fprint(out, "\nWaited: of each session on the nodes concerned, the longest that a request waited for its outcome which was "+
+	fmt.Fprint(out, "\nUnsure: a service had answered, but the client was neither told accepted nor given the reply, and was told that "+
+		"nobody knows. Waited: of each session on the nodes concerned, the longest that a request waited for its outcome which was "+
 		"open at the fault or made in the 15 s after it, counted from the fault at the earliest. Silence: the longest that "+
 		"all these sessions together got nothing. Times in ms.\n")
 }
