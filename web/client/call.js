@@ -3,6 +3,7 @@
 import { ParleyError, decodePayload, encodePayload, localError } from './wire.js';
 
 const GRACE = 5_000; // ms that the gateway's own timeout may take to reach us
+const SLEPT = 2_000; // a timer that is later than so much was held up with all else
 
 /**
  * @typedef {object} RequestOptions
@@ -11,6 +12,7 @@ const GRACE = 5_000; // ms that the gateway's own timeout may take to reach us
  * @property {Object<string, string>} [headers] record headers, names in lower case
  * @property {string[]} [want] what the promise's `meta` is to have: `trace`, `headers`
  * @property {AbortSignal} [signal] cancels the request
+ * @property {any} [note] what the events about the request bring back after a reload (JSON)
  * @property {(data: any, n: number) => void} [onPart] takes the parts of a streamed answer
  * @property {(request: string) => void} [onAccepted] told when the request is safe in Kafka
  */
@@ -24,8 +26,8 @@ export class Call {
   sent = false;
   cancelled = false;
   /** @type {Pending} */ promise;
+  /** Surfaced so far. */ parts = 0;
 
-  #parts = 0; // surfaced so far
   #settled = false;
   /** @type {(result: any) => void} */ #resolve = () => {};
   /** @type {(error: ParleyError) => void} */ #reject = () => {};
@@ -35,12 +37,14 @@ export class Call {
 
   /**
    * @param {number} id
+   * @param {string} service
    * @param {string} frame
    * @param {RequestOptions} options
    * @param {() => void} cancel what the caller's cancelling does
    */
-  constructor(id, frame, options, cancel) {
+  constructor(id, service, frame, options, cancel) {
     this.id = id;
+    this.service = service;
     this.frame = frame;
     this.#options = options;
     this.#cancel = cancel;
@@ -57,7 +61,18 @@ export class Call {
     const { signal, timeout } = this.#options;
     signal?.addEventListener('abort', this.#cancel);
     // The gateway's own timeout is faster, unless there is no way to it.
-    if (timeout) this.#timer = setTimeout(expired, timeout + GRACE);
+    if (timeout) this.#expire(timeout + GRACE, expired);
+  }
+
+  /** After a sleep, the outcome may be at the gateway: it gets the time to bring it. @param {number} after ms @param {() => void} expired */
+  #expire(after, expired) {
+    const due = Date.now() + after;
+    this.#timer = setTimeout(() => (Date.now() - due > SLEPT ? this.#expire(GRACE, expired) : expired()), after);
+  }
+
+  /** What is left of it for the page after a reload. @returns {import('./memory.js').Left} */
+  left() {
+    return { id: this.id, service: this.service, parts: this.parts, note: this.#options.note };
   }
 
   /** @param {string} request its id within the gateway */
@@ -67,8 +82,8 @@ export class Call {
 
   /** Surfaces a part, unless a resumed session sends it again. @param {number} n @param {any} data */
   part(n, data) {
-    if (n < this.#parts) return;
-    this.#parts = n + 1;
+    if (n < this.parts) return;
+    this.parts = n + 1;
     safely(() => this.#options.onPart?.(decodePayload(data), n));
   }
 

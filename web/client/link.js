@@ -9,6 +9,11 @@ const CROWDED = 10_000; // the least to wait where the gateway has too much to d
 const WELCOME = 10_000; // from opening a socket to the gateway's welcome
 const QUIET = 25_000; // without a frame, before asking whether anyone is there
 const PONG = 10_000; // to answer that
+const AWAKE = 3_000; // to answer it where the socket is suspected of being dead
+
+// After these the next socket is another node's, if we know one: it is gone, it
+// ends, or it has too much to do. Other closes say nothing about the node.
+const ELSEWHERE = new Set([1001, 1006, 1011, 1012, 1013]);
 
 /**
  * Who uses a link. `opened` is a new socket: say hello, then call `established`
@@ -23,7 +28,8 @@ const PONG = 10_000; // to answer that
  */
 
 export class Link {
-  /** @type {string} */ #url;
+  /** @type {string[]} of nodes of one gateway */ #urls;
+  /** Which of them is used. */ #at = 0;
   /** @type {typeof WebSocket} */ #WebSocket;
   /** @type {Host} */ #host;
   /** @type {WebSocket|undefined} the one in use; events of others are ignored */ #socket;
@@ -33,22 +39,37 @@ export class Link {
   /** @type {ReturnType<typeof setTimeout>|undefined} the end of our patience */ #watchdog;
 
   /**
-   * @param {string} url
+   * @param {string[]} urls
    * @param {typeof WebSocket} Socket
    * @param {Host} host
    */
-  constructor(url, Socket, host) {
-    this.#url = url;
+  constructor(urls, Socket, host) {
+    this.#urls = urls;
     this.#WebSocket = Socket;
     this.#host = host;
   }
 
-  /** Opens a socket at once, in place of the present one; elsewhere, if url is given. */
-  open(url = this.#url) {
+  get url() {
+    return this.#urls[this.#at];
+  }
+
+  /** From now on uses the node at this address, which takes the present one's place in the list where it is new. @param {string} url */
+  use(url) {
+    const known = this.#urls.indexOf(url);
+    if (known < 0) this.#urls[this.#at] = url;
+    else this.#at = known;
+  }
+
+  /** From now on uses the next node of the list. */
+  useNext() {
+    this.#at = (this.#at + 1) % this.#urls.length;
+  }
+
+  /** Opens a socket at once, in place of the present one. */
+  open() {
     this.#drop();
-    this.#url = url;
     this.#host.connecting();
-    const socket = new this.#WebSocket(url, ['parley.v1']);
+    const socket = new this.#WebSocket(this.url, ['parley.v1']);
     this.#socket = socket;
     socket.onopen = () => socket === this.#socket && this.#host.opened();
     socket.onmessage = ({ data }) => {
@@ -60,9 +81,10 @@ export class Link {
     this.#watchdog = setTimeout(() => this.#lost(1006, 'no welcome in time'), WELCOME);
   }
 
-  /** Opens a socket now if one is due later. */
-  hurry() {
+  /** Opens a socket now if one is due later; asks whether anyone is there, if one is open. */
+  check() {
     if (this.#retry !== undefined) this.open();
+    else if (this.#since !== undefined) this.#ask(AWAKE);
   }
 
   /** The gateway has welcomed us. */
@@ -76,6 +98,11 @@ export class Link {
     if (this.#socket?.readyState !== 1) return false;
     this.#socket.send(text);
     return true;
+  }
+
+  /** What has been sent and is still here, in bytes. */
+  get backlog() {
+    return this.#socket?.bufferedAmount ?? 0;
   }
 
   /** Closes the socket for good. The host is not told. */
@@ -95,6 +122,7 @@ export class Link {
   #lost(code, reason) {
     if (this.#since !== undefined && Date.now() - this.#since >= STEADY) this.#losses = 0;
     this.#drop();
+    if (ELSEWHERE.has(code)) this.useNext();
     let next = afterClose(code);
     if (next === 'token' && !this.#host.canRenewToken()) next = 'stop'; // the same token would be refused again
     if (next === 'stop') return this.#host.closed(code, reason, next);
@@ -113,9 +141,13 @@ export class Link {
   /** Expects another frame: a browser is not told of a peer that has silently gone. */
   #listen() {
     clearTimeout(this.#watchdog);
-    this.#watchdog = setTimeout(() => {
-      this.send('{"jsonrpc":"2.0","method":"$/ping"}');
-      this.#watchdog = setTimeout(() => this.#lost(1006, 'no answer to a ping'), PONG);
-    }, QUIET);
+    this.#watchdog = setTimeout(() => this.#ask(PONG), QUIET);
+  }
+
+  /** @param {number} patience ms */
+  #ask(patience) {
+    clearTimeout(this.#watchdog);
+    this.send('{"jsonrpc":"2.0","method":"$/ping"}');
+    this.#watchdog = setTimeout(() => this.#lost(1006, 'no answer to a ping'), patience);
   }
 }

@@ -7,28 +7,40 @@
 //
 // A client is a session, and outlives its sockets: when one is lost the next
 // resumes the session, and a request that is open stays so. What it sends and
-// gets is described in the gateway's ws/doc.go.
+// gets is described in the gateway's ws/doc.go. Given several nodes, it goes to
+// another when its own is gone; given a storage, it outlives a reload too:
+//
+//   const client = connect(['wss://a.example/ws', 'wss://b.example/ws'], { storage: sessionStorage });
+//   client.addEventListener('orphan', ({ detail }) => show(detail.note, detail.result));
 
 import { Acks } from './acks.js';
 import { Call, requestFrame } from './call.js';
 import { Link } from './link.js';
+import { Memory } from './memory.js';
+import { watchWake } from './wake.js';
 import { ParleyError, localError } from './wire.js';
 
 export { ParleyError };
 
-const QUEUE = 256; // requests that may wait for a socket
+const QUEUE = 256; // requests that may wait for a socket, and the least that may be open
+const BACKLOG = 1 << 20; // bytes that may wait in a socket before notifications are lost
 
 /**
  * @typedef {object} ConnectOptions
  * @property {string|(() => string|Promise<string>)} [token] a JWT, or what fetches one for each socket
  * @property {typeof WebSocket} [WebSocket] where there is no global one
+ * @property {import('./memory.js').Store} [storage] sessionStorage, or what is like it: the session then outlives a
+ *   reload of the page. It holds the session's secret, for scripts of this origin to read. Of tabs with the same
+ *   session (one was duplicated) the first keeps it, the others begin their own
+ * @property {string} [storageKey] `parley`, where a page has one client
  */
 
 /** @typedef {import('./call.js').RequestOptions} RequestOptions */
 
 /**
  * Connects to a gateway's /ws. It returns at once: requests wait for the socket.
- * @param {string|URL} url ws, wss, http or https; in a page it may be relative
+ * @param {string|URL|(string|URL)[]} url ws, wss, http or https; in a page it may be relative. Of several nodes of
+ *   one gateway, the first is used until it is gone, or ends, or has too much to do
  * @param {ConnectOptions} [options]
  */
 export function connect(url, options) {
@@ -43,6 +55,10 @@ export function connect(url, options) {
  * - `close` {code, reason, next}: a socket was lost
  * - `push` {topic, event, data}: something that no request asked for
  * - `goaway` {reconnect, deadline}: the node drains; the client moves by itself
+ * - `restored` {requests: {id, service, note}[]}: the session of the page before a
+ *   reload goes on, with these open requests
+ * - `orphan` {id, service, note, result | error, meta}: the outcome of one of these, which
+ *   no promise waits for; {id, service, note, part, data}: a part of its streamed answer
  * - `frame` {direction, text}: everything that is sent (`out`) and received (`in`)
  */
 export class Client extends EventTarget {
@@ -63,21 +79,31 @@ export class Client extends EventTarget {
   #hellos = 0;
   #lostAt = 0;
   /** @type {ReturnType<typeof setTimeout>|undefined} */ #leaving;
-  #online = () => this.#link.hurry();
+  /** @type {Memory|undefined} */ #memory;
+  /** @type {Promise<void>|undefined} while it is not known whether an earlier page's session is ours */ #restoring;
+  #unwatch;
+  #hide = () => this.#hidden();
+  #show = (/** @type {PageTransitionEvent} */ { persisted }) => persisted && this.#shown();
 
-  /** @param {string|URL} url @param {ConnectOptions} [options] */
+  /** @param {string|URL|(string|URL)[]} url @param {ConnectOptions} [options] */
   constructor(url, options = {}) {
     super();
     this.#options = options;
-    this.#link = new Link(socketURL(url), options.WebSocket ?? WebSocket, {
+    if (options.storage) this.#remember(options.storage, options.storageKey ?? 'parley');
+    this.#link = new Link((Array.isArray(url) ? url : [url]).map(socketURL), options.WebSocket ?? WebSocket, {
       connecting: () => this.#become('connecting'),
       opened: () => this.#hello(),
       received: (text) => this.#receive(text),
       closed: (code, reason, next, delay) => this.#closed(code, reason, next, delay),
       canRenewToken: () => typeof options.token === 'function',
     });
-    globalThis.addEventListener?.('online', this.#online);
+    this.#unwatch = watchWake(() => this.#link.check());
     this.#link.open();
+  }
+
+  /** The address of the node that is used, or will be next. */
+  get url() {
+    return this.#link.url;
   }
 
   /**
@@ -91,27 +117,35 @@ export class Client extends EventTarget {
    */
   request(service, params, options = {}) {
     const id = ++this.#lastID;
-    const call = new Call(id, requestFrame(id, service, params, options), options, () => this.#cancel(call));
+    const call = new Call(id, service, requestFrame(id, service, params, options), options, () => this.#cancel(call));
     const refusal = this.#refusal(options);
     if (refusal) {
       call.fail(refusal);
       return call.promise;
     }
     this.#open.set(id, call);
+    this.#memory?.changed(id);
     call.watch(() => this.#giveUp(call, 'timeout', 'no answer in time'));
     if (this.state === 'open') this.#transmit(call);
     return call.promise;
   }
 
   /**
-   * Sends a request that nobody answers. It is lost where there is no socket.
+   * Sends a request that nobody answers. It is lost where there is no socket, or one
+   * that cannot keep up.
    * @param {string} service
    * @param {unknown} [params]
    * @param {Pick<RequestOptions, 'key'|'headers'>} [options]
    * @returns {boolean} whether it was written to a socket
    */
   notify(service, params, options = {}) {
-    return this.state === 'open' && this.#send(requestFrame(undefined, service, params, options));
+    return this.state === 'open' && this.#link.backlog < BACKLOG && this.#send(requestFrame(undefined, service, params, options));
+  }
+
+  /** Cancels an open request by its id: one that an earlier page made. @param {number} id */
+  cancel(id) {
+    const call = this.#open.get(id);
+    if (call) this.#cancel(call);
   }
 
   /** Resumes on a new socket, at once; on another node, if url is its. @param {string|URL} [url] */
@@ -119,7 +153,8 @@ export class Client extends EventTarget {
     if (this.state === 'closed') return;
     this.#acks.flush();
     this.#left();
-    this.#link.open(url === undefined ? undefined : socketURL(url));
+    if (url !== undefined) this.#link.use(socketURL(url));
+    this.#link.open();
   }
 
   /** Ends the session. What is open rejects as `cancelled`. */
@@ -134,6 +169,7 @@ export class Client extends EventTarget {
 
   async #hello() {
     const hello = ++this.#hellos;
+    if (this.#restoring) await this.#restoring;
     let { token } = this.#options;
     try {
       if (typeof token === 'function') token = await token();
@@ -151,6 +187,8 @@ export class Client extends EventTarget {
     if (!resumed) this.#forget('the session could not be resumed');
     Object.assign(this, { session, node, limits });
     this.#secret = secret;
+    this.#memory?.claim(session);
+    this.#memory?.save();
     this.#link.established();
     this.#become('open');
     this.#emit('welcome', { session, node, resumed, limits });
@@ -191,7 +229,10 @@ export class Client extends EventTarget {
   #end(word, why) {
     this.#left();
     this.#link.stop();
-    globalThis.removeEventListener?.('online', this.#online);
+    this.#unwatch();
+    globalThis.removeEventListener?.('pagehide', this.#hide);
+    globalThis.removeEventListener?.('pageshow', this.#show);
+    this.#memory?.forget();
     for (const call of this.#open.values()) this.#giveUp(call, word, why);
     this.#become('closed');
   }
@@ -200,8 +241,62 @@ export class Client extends EventTarget {
   #goaway(params) {
     const [from, to] = params.reconnect ?? [0, 0];
     clearTimeout(this.#leaving);
-    this.#leaving = setTimeout(() => this.reconnect(), from + Math.random() * (to - from));
+    const leave = () => {
+      this.#link.useNext();
+      this.reconnect();
+    };
+    this.#leaving = setTimeout(leave, from + Math.random() * (to - from));
     this.#emit('goaway', params);
+  }
+
+  // Reloads.
+
+  /** @param {import('./memory.js').Store} storage @param {string} key */
+  #remember(storage, key) {
+    this.#memory = new Memory(storage, key, () => {
+      const open = [...this.#open.values()].filter((call) => call.sent).map((call) => call.left());
+      return { session: this.session, secret: this.#secret, used: this.#lastID, open };
+    });
+    globalThis.addEventListener?.('pagehide', this.#hide);
+    globalThis.addEventListener?.('pageshow', this.#show);
+    const left = this.#memory.load();
+    if (left) this.#restoring = this.#restore(this.#memory, left).finally(() => (this.#restoring = undefined));
+  }
+
+  /** Goes on with what an earlier page left, unless that is another tab's. @param {Memory} memory @param {import('./memory.js').Entry} left */
+  async #restore(memory, { session, secret, used, open }) {
+    this.#lastID = used; // whoever goes on with the session, these ids are taken
+    if (!(await memory.claim(session)) || this.state === 'closed') return;
+    this.session = session;
+    this.#secret = secret;
+    for (const request of open) this.#adopt(request);
+    this.#emit('restored', { requests: open.map(({ id, service, note }) => ({ id, service, note })) });
+  }
+
+  /** @param {import('./memory.js').Left} request */
+  #adopt({ id, service, note, parts }) {
+    const about = { id, service, note };
+    const onPart = (/** @type {any} */ data, /** @type {number} */ part) => this.#emit('orphan', { ...about, part, data });
+    const call = new Call(id, service, '', { note, onPart }, () => this.#cancel(call));
+    call.sent = true;
+    call.parts = parts;
+    this.#open.set(id, call);
+    call.promise.then(
+      (result) => this.#emit('orphan', { ...about, result, meta: call.promise.meta }),
+      (error) => this.#emit('orphan', { ...about, error, meta: call.promise.meta }),
+    );
+  }
+
+  /** The page is left: it is reloaded, closed, or put aside. */
+  #hidden() {
+    this.#acks.flush();
+    this.#memory?.save();
+    this.#memory?.letGo();
+  }
+
+  /** The page was put aside, and is back. */
+  async #shown() {
+    if (this.session && !(await this.#memory?.claim(this.session))) this.#end('session_gone', 'another tab goes on with the session');
   }
 
   // Requests.
@@ -210,7 +305,8 @@ export class Client extends EventTarget {
   #refusal({ signal }) {
     if (signal?.aborted) return localError('cancelled', 'not_sent', 'the signal had been aborted');
     if (this.state === 'closed') return localError('session_gone', 'not_sent', 'the client is closed');
-    if (this.state !== 'open' && this.#open.size >= QUEUE) return localError('overloaded', 'not_sent', `${QUEUE} requests wait for a connection`);
+    const most = this.state === 'open' ? Math.max(QUEUE, this.limits.open ?? 0) : QUEUE;
+    if (this.#open.size >= most) return localError('overloaded', 'not_sent', `${most} requests are open`);
   }
 
   /** @param {Call} call */
@@ -233,7 +329,7 @@ export class Client extends EventTarget {
 
   /** @param {Call} call @param {Parameters<Call['giveUp']>[0]} word @param {string} why */
   #giveUp(call, word, why) {
-    this.#open.delete(call.id);
+    this.#settled(call.id);
     call.giveUp(word, why);
   }
 
@@ -271,8 +367,15 @@ export class Client extends EventTarget {
   #answer(response) {
     const id = Number(response.id);
     const call = this.#open.get(id); // none: a duplicate, whose outcome has been surfaced
+    if (!call) return;
+    this.#settled(id);
+    call.answer(response);
+  }
+
+  /** @param {number} id */
+  #settled(id) {
     this.#open.delete(id);
-    call?.answer(response);
+    this.#memory?.changed(id);
   }
 
   /** @param {string} text @returns {boolean} whether there was a socket */

@@ -14,7 +14,8 @@ import { ParleyError } from '/client/parley.js';
  */
 export async function overSocket(client, { service, params, meta }, journey) {
   const onAccepted = () => (journey.acceptedAt = journey.latency);
-  const call = client.request(service, params, { ...meta, want: ['trace'], onAccepted });
+  // After a reload, the journey is made anew of the note.
+  const call = client.request(service, params, { ...meta, want: ['trace'], onAccepted, note: journey });
   journey.cancel = call.cancel;
   try {
     const result = await call;
@@ -84,7 +85,7 @@ function fromProblem(response, problem) {
 }
 
 /** @param {Journey} journey @param {any} trace @param {any} [error] */
-function finish(journey, trace, error) {
+export function finish(journey, trace, error) {
   journey.ended = performance.now();
   journey.trace = trace;
   journey.error = error;

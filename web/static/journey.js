@@ -15,8 +15,22 @@
 
 /**
  * The stations of the timetable, from the browser to the far side of Kafka.
- * @typedef {'client'|'node'|'request'|'service'|'reply'|'other'} Station
+ * `next` is the node to which the session moved meanwhile, `other` one that
+ * relayed the reply.
+ * @typedef {'client'|'node'|'next'|'request'|'service'|'reply'|'other'} Station
  */
+
+/**
+ * A time without a socket, amid the journey.
+ * @typedef {object} Gap
+ * @property {'killed'|'stopped'|'dropped'|'lost'|'moved'|'reloaded'} why
+ * @property {string} from the node that we lost
+ * @property {number} lost ms since the request was made
+ * @property {number} [back] when the session was resumed
+ * @property {string} [to] the node where that was
+ */
+
+const KEPT = 4000; // characters of what was asked that are remembered for a reload
 
 /**
  * @typedef {object} Stop
@@ -24,6 +38,7 @@
  * @property {number} at ms since the request was made
  * @property {'out'|'dwell'|'back'|'relay'} way how it came here
  * @property {boolean} [passing] not a stop of its own: a bend of the line
+ * @property {boolean} [rough] nobody has told its time
  */
 
 /**
@@ -44,6 +59,7 @@ export class Journey {
   /** @type {import('/client/parley.js').ParleyError|undefined} */ error;
   /** @type {Trace|undefined} */ trace;
   /** Cancels it. */ cancel = () => {};
+  /** @type {Gap[]} */ gaps = [];
 
   /** @param {number} number @param {string} service @param {'ws'|'http'} door @param {string} node @param {unknown} params @param {object} meta */
   constructor(number, service, door, node, params, meta) {
@@ -65,11 +81,52 @@ export class Journey {
     return this.trace?.path;
   }
 
+  /** The node that has its session: at first `node`, then where that was resumed. */
+  get nodeNow() {
+    return this.gaps.filter((gap) => gap.to).at(-1)?.to ?? this.node;
+  }
+
+  /** Whether its session went to another node. */
+  get moved() {
+    return this.nodeNow !== this.node;
+  }
+
+  /** The socket is gone. @param {Gap['why']} why @param {number} [at] */
+  lose(why, at = this.latency) {
+    const last = this.gaps.at(-1);
+    if (this.ended === undefined && (!last || last.back !== undefined)) this.gaps.push({ why, from: this.nodeNow, lost: Math.max(0, at) });
+  }
+
+  /** The session goes on, at this node. @param {string} node */
+  resume(node) {
+    const last = this.gaps.at(-1);
+    if (last && last.back === undefined) Object.assign(last, { back: this.latency, to: node });
+  }
+
+  /** What the page that comes after a reload needs to go on. */
+  toJSON() {
+    const { number, service, node, acceptedAt, gaps } = this;
+    const params = (JSON.stringify(this.params) ?? '').length > KEPT || this.params instanceof Uint8Array ? '(not remembered)' : this.params;
+    const meta = JSON.stringify(this.meta).length > KEPT ? {} : this.meta;
+    return { number, service, node, acceptedAt, gaps, params, meta, started: performance.timeOrigin + this.started };
+  }
+
+  /** A journey that began on the page before. @param {any} note */
+  static goesOn({ number, service, node, acceptedAt, gaps, params, meta, started }) {
+    const journey = new Journey(number, service, 'ws', node, params, meta);
+    journey.started = started - performance.timeOrigin;
+    journey.acceptedAt = acceptedAt;
+    journey.gaps = gaps;
+    journey.lose('reloaded', -journey.started);
+    return journey;
+  }
+
   /** Where it stopped, in order. @returns {Stop[]} */
   stops() {
     if (this.ended === undefined) return this.#soFar();
     const t = this.#times();
-    if (!t) return this.#turnedBack();
+    if (!t) return this.gaps.length && this.acceptedAt !== undefined ? this.#untraced(this.acceptedAt) : this.#turnedBack();
+    const home = this.#home();
     /** @type {(Stop|false)[]} */
     const stops = [
       { station: 'client', at: 0, way: 'out' },
@@ -83,9 +140,11 @@ export class Journey {
     if (t.replied !== undefined && t.consumed !== undefined) {
       stops.push({ station: 'reply', at: t.replied, way: 'back' });
       if (t.relayed !== undefined) stops.push({ station: 'other', at: t.consumed, way: 'back' });
-      stops.push({ station: 'node', at: t.relayed ?? t.consumed, way: t.relayed === undefined ? 'back' : 'relay' });
+      stops.push({ station: home, at: t.relayed ?? t.consumed, way: t.relayed === undefined ? 'back' : 'relay' });
     }
-    stops.push({ station: 'node', at: t.pushed, way: 'dwell', passing: t.consumed !== undefined });
+    stops.push({ station: home, at: t.pushed, way: 'dwell', passing: t.consumed !== undefined });
+    const back = this.#awaited(t.pushed);
+    if (back) stops.push({ station: home, at: back, way: 'dwell' });
     stops.push({ station: 'client', at: this.latency, way: 'back' });
     return /** @type {Stop[]} */ (stops.filter(Boolean));
   }
@@ -93,6 +152,12 @@ export class Journey {
   /** What each leg took, in words. @returns {Leg[]} */
   legs() {
     const t = this.#times();
+    if (!t && this.gaps.length && this.acceptedAt !== undefined) {
+      return [
+        { name: `into Kafka by node ${this.node}`, note: 'acknowledged to this page', from: 0, to: this.acceptedAt, way: 'out' },
+        { name: `service ${this.service}, and back`, note: `pushed by node ${this.nodeNow}, which did not take the request and has no trace of it`, from: this.acceptedAt, to: this.latency, way: 'dwell' },
+      ];
+    }
     if (!t) return [{ name: 'round trip', note: 'the node answered by itself', from: 0, to: this.latency, way: 'back' }];
     const { requestRecord: q, replyRecord: r, node, consumedBy, service } = /** @type {Trace} */ (this.trace);
     const place = (/** @type {any} */ at) => (at ? `${at.topic} ${at.partition}@${at.offset}` : '');
@@ -108,7 +173,9 @@ export class Journey {
       if (t.relayed !== undefined) legs.push({ name: `relayed to node ${node}`, note: `the inbox of node ${node}`, from: t.consumed, to: t.relayed, way: 'relay' });
       legs.push({ name: 'found its session', note: t.relayed === undefined ? 'at home: no look-up, no relay' : 'after one relay, never a second', from: t.relayed ?? t.consumed, to: t.pushed, way: 'dwell' });
     }
-    legs.push({ name: 'pushed to you', note: this.door === 'ws' ? 'a frame' : 'the HTTP response', from: t.pushed, to: this.latency, way: 'back' });
+    const back = this.#awaited(t.pushed);
+    if (back) legs.push({ name: 'waited for you', note: 'kept until the session was resumed', from: t.pushed, to: back, way: 'dwell' });
+    legs.push({ name: 'pushed to you', note: this.door === 'ws' ? 'a frame' : 'the HTTP response', from: back ?? t.pushed, to: this.latency, way: 'back' });
     return legs;
   }
 
@@ -119,6 +186,32 @@ export class Journey {
     const stop = (/** @type {Station} */ station, /** @type {number} */ at, /** @type {Stop['way']} */ way = 'out') => ({ station, at, way });
     if (safe === undefined) return [stop('client', 0), stop('node', Math.min(0.5, now)), stop('node', now, 'dwell')];
     return [stop('client', 0), stop('node', safe / 2), stop('request', safe), stop('service', safe), stop('service', now, 'dwell')];
+  }
+
+  /** Where its session is, among the stations. @returns {Station} */
+  #home() {
+    return this.moved ? 'next' : 'node';
+  }
+
+  /** When the session was resumed for which a reply waited. @param {number} pushed */
+  #awaited(pushed) {
+    const gap = this.gaps.find(({ lost, back }) => back !== undefined && back > pushed && lost <= pushed);
+    return gap && Math.min(/** @type {number} */ (gap.back), this.latency);
+  }
+
+  /** One that another node has answered for than the one that took it. @param {number} safe @returns {Stop[]} */
+  #untraced(safe) {
+    const [end, hop] = [this.latency, Math.min(this.latency * 0.012, (this.latency - safe) / 3)];
+    return [
+      { station: 'client', at: 0, way: 'out' },
+      { station: 'node', at: safe / 2, way: 'out', rough: true },
+      { station: 'request', at: safe, way: 'out' },
+      { station: 'service', at: safe, way: 'out', passing: true },
+      { station: 'service', at: end - 2 * hop, way: 'dwell', rough: true },
+      { station: 'reply', at: end - 1.5 * hop, way: 'back', rough: true },
+      { station: this.#home(), at: end - hop, way: 'back', rough: true },
+      { station: 'client', at: end, way: 'back' },
+    ];
   }
 
   /** A request that never came to Kafka. @returns {Stop[]} */
@@ -138,7 +231,9 @@ export class Journey {
   #times() {
     const at = this.trace?.at;
     if (!at?.submitted || !at.pushed || this.ended === undefined) return undefined;
-    const offset = Math.max(0, this.latency - (at.pushed - at.submitted)) / 2 - at.submitted;
+    const way = Math.max(0, this.latency - (at.pushed - at.submitted)) / 2;
+    // Where the socket was away for a while, that is no part of the way there.
+    const offset = (this.gaps.length ? Math.min(way, (this.acceptedAt ?? 0) / 2) : way) - at.submitted;
     let last = 0;
     const since = (/** @type {number|undefined} */ ms) => {
       if (!ms) return undefined;

@@ -2,10 +2,11 @@
 
 import './theme.js';
 
-import { asCurl, overHTTP, overSocket } from './callers.js';
+import { asCurl, finish, overHTTP, overSocket } from './callers.js';
 import { Composer } from './composer.js';
 import { Connection } from './connection.js';
 import { CALM, byID, duration, soon } from './dom.js';
+import { Fleet } from './fleet.js';
 import { Frames } from './frames.js';
 import { Journey } from './journey.js';
 import { Latency } from './latency.js';
@@ -16,22 +17,29 @@ import { showVerdict } from './verdict.js';
 const KEPT = 1000; // journeys
 const THREADS = 60; // drawn behind the chosen one
 
-/** @type {{node: string, nodes: import('./connection.js').Node[], services: {name: string, topic: string, timeout: number}[]}} */
+/** @type {{node: string, nodes: import('./connection.js').Node[], services: {name: string, topic: string, timeout: number}[], control?: string}} */
 const facts = await learn();
 
 /** @type {Journey[]} newest first */ const journeys = [];
 /** @type {Journey|undefined} */ let chosen;
 let made = 0;
+/** @type {Map<number, Journey>} that began before a reload, by the client's id */ const orphans = new Map();
 const showOthers = soon(() => show(), CALM);
 
 const connection = new Connection(facts.nodes);
+const fleet = new Fleet(facts.control);
 const frames = new Frames();
 const latency = new Latency();
 const past = new Past((journey) => choose(journey, false));
 const timetable = new Timetable(byID('timetable'), stations);
 const composer = new Composer(facts.services, { send, burst, changed: showTerminal });
 
-connection.addEventListener('frame', (event) => frames.add(/** @type {CustomEvent} */ (event).detail.direction, /** @type {CustomEvent} */ (event).detail.text));
+on('frame', ({ direction, text }) => frames.add(direction, text));
+on('close', ({ code }) => lose(fleet.fate(connection.nodeName) ?? (code === 4000 ? 'dropped' : 'lost')));
+on('state', ({ state }) => state === 'connecting' && lose('moved'));
+on('welcome', ({ node, resumed }) => resumed && goOn(node));
+on('restored', ({ requests }) => requests.forEach(adopt));
+on('orphan', answered);
 connection.addEventListener('node', showTerminal);
 byID('cancel').addEventListener('click', () => chosen?.cancel());
 byID('replay').addEventListener('click', () => timetable.show(chosen, journeys.slice(0, THREADS), true));
@@ -44,6 +52,53 @@ byID('terminal').parentElement.open = matchMedia('(min-width: 1600px)').matches;
 connection.connect();
 choose(undefined, false);
 showTerminal();
+
+/** Listens to the client. @param {string} type @param {(detail: any) => void} heard */
+function on(type, heard) {
+  connection.addEventListener(type, (event) => heard(/** @type {CustomEvent} */ (event).detail));
+}
+
+/** Those that are on their way over the socket. */
+function travelling() {
+  return journeys.filter((journey) => journey.ended === undefined && journey.door === 'ws');
+}
+
+/** @param {import('./journey.js').Gap['why']} why */
+function lose(why) {
+  for (const journey of travelling()) journey.lose(why);
+  showGaps();
+}
+
+/** @param {string} node */
+function goOn(node) {
+  for (const journey of travelling()) journey.resume(node);
+  showGaps();
+}
+
+function showGaps() {
+  if (chosen?.gaps.length && chosen.ended === undefined) choose(chosen, false);
+}
+
+/** Goes on showing a request that the page before this one made. @param {{id: number, note?: any}} request */
+function adopt({ id, note }) {
+  if (typeof note?.number !== 'number') return;
+  const journey = Journey.goesOn(note);
+  journey.cancel = () => connection.client?.cancel(id);
+  made = Math.max(made, journey.number);
+  orphans.set(id, journey);
+  journeys.unshift(journey);
+  choose(journey, false);
+}
+
+/** @param {{id: number, result?: any, error?: any, meta?: any, part?: number}} outcome */
+function answered({ id, result, error, meta, part }) {
+  const journey = orphans.get(id);
+  if (!journey || part !== undefined) return;
+  orphans.delete(id);
+  finish(journey, meta?.trace, error);
+  journey.result = result;
+  ended(journey);
+}
 
 /** What the gateway says of itself, as soon as it answers. */
 async function learn() {
@@ -127,25 +182,38 @@ function show(replay) {
   timetable.show(chosen, journeys.slice(0, THREADS), replay);
 }
 
-/** The timetable's stations, named after the journey that it shows. @param {Journey|undefined} journey */
+/** The timetable's stations, named after the journey that it shows. @param {Journey|undefined} journey @returns {Stations} */
 function stations(journey) {
   const trace = journey?.trace;
   const service = journey?.service ?? 'a service';
-  const node = trace?.node ?? journey?.node ?? connection.nodeName;
+  const moved = journey?.moved ?? false;
+  const node = (moved ? undefined : trace?.node) ?? journey?.node ?? connection.nodeName;
   const place = (/** @type {{partition: number, offset: number}|undefined} */ at) => (at ? `partition ${at.partition} @ ${at.offset}` : 'Kafka');
   const topic = trace?.requestRecord?.topic ?? facts.services.find(({ name }) => name === service)?.topic ?? 'request topic';
-  /** @type {Map<import('./journey.js').Station, import('./timetable.js').Label>} */
+  /** @type {Stations} */
   const all = new Map([
     ['client', { name: 'you', detail: journey?.door === 'http' ? 'HTTP, parked' : 'this browser' }],
-    ['node', { name: `node ${node}`, detail: trace?.path === 'home' ? 'got its own reply' : 'has your session' }],
+    ['node', { name: `node ${node}`, detail: moved ? 'had your session' : trace?.path === 'home' ? 'got its own reply' : 'has your session' }],
     ['request', { name: topic, detail: place(trace?.requestRecord) }],
     ['service', { name: service, detail: 'knows only Kafka' }],
     ['reply', { name: trace?.replyRecord?.topic ?? 'parley.replies', detail: place(trace?.replyRecord) }],
   ]);
   const relayed = trace?.path === 'relay';
   const other = relayed ? trace?.consumedBy : connection.others[0];
+  if (moved) return withNext(all, journey?.nodeNow ?? '', relayed ? trace?.consumedBy : undefined);
   if (other) all.set('other', { name: `node ${other}`, detail: relayed ? 'consumed, relayed' : 'not needed', idle: !relayed });
   return all;
+}
+
+/** @typedef {Map<import('./journey.js').Station, import('./timetable.js').Label>} Stations */
+
+/** The stations of a journey whose session moved: the node where it went is below the one where it was. @param {Stations} all @param {string} next @param {string|undefined} other @returns {Stations} */
+function withNext(all, next, other) {
+  const [client, node, ...rest] = all;
+  /** @type {Stations} */
+  const more = new Map([client, node, ['next', { name: `node ${next}`, detail: 'has your session now' }], ...rest]);
+  if (other && other !== next) more.set('other', { name: `node ${other}`, detail: 'consumed, relayed' });
+  return more;
 }
 
 function showTerminal() {

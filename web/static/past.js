@@ -44,7 +44,7 @@ export class Past {
     return h('li', {}, h('button', { ...attributes, onclick: () => this.#choose(journey) },
       h('span', { class: 'number' }, journey.number), h('span', { class: 'service' }, journey.service),
       h('span', { class: 'door' }, journey.door === 'ws' ? 'ws' : 'http'), h('span', { class: `word ${kind}` }, outcome),
-      h('span', { class: 'path', 'data-path': journey.path }, journey.path ?? ''),
+      journey.moved ? h('span', { class: 'path', 'data-path': 'moved' }, `${journey.node} → ${journey.nodeNow}`) : h('span', { class: 'path', 'data-path': journey.path }, journey.path ?? ''),
       h('span', { class: 'time' }, journey.ended === undefined ? '…' : duration(journey.latency))));
   }
 }

@@ -8,6 +8,7 @@ import { duration, h, soon, svg } from './dom.js';
 /** @typedef {import('./journey.js').Stop} Stop */
 /** @typedef {{name: string, detail: string, idle?: boolean}} Label */
 
+const RING = 900; // ms for which the mark of a resumed session swells
 const REVEAL = 1200; // ms that a replay takes, whatever the request took
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -41,7 +42,7 @@ export class Timetable {
   #render() {
     const journey = this.#journey;
     const stations = this.#labels(journey);
-    const scale = new Scale(this.#host.clientWidth, stations, span(journey, this.#others));
+    const scale = new Scale(this.#host.clientWidth, stations, span(journey, this.#others), journey?.gaps.length ?? 0);
     const threads = this.#others.filter((other) => other !== journey).map((other) => thread(other, scale));
     const moving = svg('g', { class: 'line' });
     const clip = svg('clipPath', { id: 'plot' }, svg('rect', { x: scale.left - 8, y: 0, width: scale.width - scale.left + 8, height: scale.height }));
@@ -54,9 +55,9 @@ export class Timetable {
   /** @param {Journey} journey @param {Scale} scale @param {Element} moving */
   #move(journey, scale, moving) {
     if (!moving.isConnected) return; // drawn anew
-    if (span(journey, []) !== scale.span) return this.#draw();
+    if (span(journey, []) !== scale.span || journey.gaps.length !== scale.gaps) return this.#draw();
     const until = this.#progress(journey);
-    moving.replaceChildren(...line(journey, scale, until));
+    moving.replaceChildren(...sockets(journey, scale, Math.min(until, journey.latency)), ...line(journey, scale, until));
     if (journey.ended === undefined || until < journey.latency) requestAnimationFrame(() => this.#move(journey, scale, moving));
   }
 
@@ -72,8 +73,8 @@ export class Timetable {
 
 /** Where times and stations are on the chart. */
 class Scale {
-  /** @param {number} width @param {Map<string, Label>} stations @param {number} span ms */
-  constructor(width, stations, span) {
+  /** @param {number} width @param {Map<string, Label>} stations @param {number} span ms @param {number} gaps of the journey, which are named above it */
+  constructor(width, stations, span, gaps) {
     const narrow = width < 560;
     this.narrow = narrow;
     this.width = Math.max(width, 260);
@@ -81,7 +82,9 @@ class Scale {
     this.row = narrow ? 50 : innerHeight > 1000 ? 66 : 54;
     this.span = span;
     this.stations = [...stations.keys()];
-    this.bottom = 30 + (this.stations.length - 1) * this.row + 26;
+    this.gaps = gaps;
+    this.top = gaps ? 58 : 30;
+    this.bottom = this.top + (this.stations.length - 1) * this.row + 26;
     this.height = this.bottom + 24;
   }
 
@@ -92,7 +95,7 @@ class Scale {
 
   /** @param {string} station */
   y(station) {
-    return 30 + Math.max(0, this.stations.indexOf(/** @type {any} */ (station))) * this.row;
+    return this.top + Math.max(0, this.stations.indexOf(/** @type {any} */ (station))) * this.row;
   }
 }
 
@@ -112,7 +115,7 @@ function grid(scale) {
   const ticks = [];
   for (let i = 0; i * step <= scale.span; i++) {
     const x = scale.x(i * step);
-    ticks.push(svg('line', { x1: x, x2: x, y1: 12, y2: scale.bottom }));
+    ticks.push(svg('line', { x1: x, x2: x, y1: scale.top - 18, y2: scale.bottom }));
     if (x < scale.width - 40 || i === 0) ticks.push(svg('text', { x, y: scale.bottom + 16 }, (i * step).toFixed(decimals)));
   }
   return svg('g', { class: 'grid' }, ...ticks, svg('text', { x: scale.width - 2, y: scale.bottom + 16, class: 'unit' }, 'ms'));
@@ -153,6 +156,48 @@ function line(journey, scale, until) {
   return [...segments, ...marks, ...times(stops, scale), ...(journey.error ? [cross(stops, scale)] : [])];
 }
 
+/** @type {Record<import('./journey.js').Gap['why'], (node: string) => string>} */
+const LOST = { killed: (node) => `node ${node} killed`, stopped: (node) => `node ${node} stopped`, dropped: () => 'socket dropped', lost: () => 'socket lost', moved: (node) => `left node ${node}`, reloaded: () => 'page reloaded' };
+
+/**
+ * The sockets that a journey had, where one was not enough: each a band between
+ * you and a node, and between them what happened.
+ * @param {Journey} journey @param {Scale} scale @param {number} now ms of the journey
+ */
+function sockets(journey, scale, now) {
+  const gaps = journey.gaps.filter((gap) => gap.lost <= now);
+  if (!gaps.length) return [];
+  const station = (/** @type {string} */ node) => (node === journey.node ? 'node' : 'next');
+  const top = scale.y('client');
+  /** @param {number} from @param {number} to @param {string} node */
+  const band = (from, to, node) => svg('rect', { class: 'socket', x: scale.x(from), width: Math.max(0, scale.x(to) - scale.x(from)), y: top, height: scale.y(station(node)) - top });
+  const parts = gaps.map((gap, i) => band(gaps[i - 1]?.back ?? 0, gap.lost, gap.from));
+  const last = gaps[gaps.length - 1];
+  if (last.back !== undefined && last.back <= now) parts.push(band(last.back, now, last.to ?? ''));
+  const room = [0, 0]; // up to where names stand, on either line
+  for (const { why, from, lost, back, to } of gaps) {
+    const [x, y] = [scale.x(lost), scale.y(station(from))];
+    parts.push(svg('line', { class: 'nobody', x1: x, x2: scale.x(Math.min(back ?? now, now)), y1: top, y2: top }));
+    if (why === 'killed' || why === 'stopped') parts.push(svg('line', { class: 'gone', x1: x, x2: scale.width, y1: y, y2: y }));
+    parts.push(svg('line', { class: 'lost', x1: x, x2: x, y1: 6, y2: y }), name(LOST[why](from), x, 14, 'lost', scale, room, 0));
+    if (back === undefined || back > now) continue;
+    const [bx, by] = [scale.x(back), scale.y(station(to ?? ''))];
+    const age = (now - back) / RING;
+    if (age < 1) parts.push(svg('circle', { class: 'ring', cx: bx, cy: by, r: 6 + 22 * age, 'stroke-opacity': 1 - age }));
+    parts.push(svg('line', { class: 'resumed', x1: bx, x2: bx, y1: 24, y2: by }), svg('circle', { class: 'resumed', cx: bx, cy: by, r: 5 }), name(`resumed on ${to}`, bx, 32, 'resumed', scale, room, 1));
+  }
+  return parts.filter(Boolean);
+}
+
+/** A name beside a mark, where there is room. @param {string} text @param {number} x @param {number} y @param {string} kind @param {Scale} scale @param {number[]} room @param {number} row */
+function name(text, x, y, kind, scale, room, row) {
+  const width = text.length * 7.2 + 6;
+  const from = x + 6 + width > scale.width ? x - 6 - width : x + 6;
+  if (from < room[row]) return undefined;
+  room[row] = from + width;
+  return svg('text', { class: `gap ${kind}`, x: from, y }, text);
+}
+
 /** @param {number} from @param {number} to @param {number} share */
 const mix = (from, to, share) => from + (to - from) * share;
 
@@ -163,7 +208,7 @@ const segment = (way, x1, y1, x2, y2) => svg('line', { class: way, x1, y1, x2, y
 function times(stops, scale) {
   /** @type {[number, number][]} */
   const taken = [];
-  return stops.filter((stop) => !stop.passing && stop.at > 0).map((stop) => {
+  return stops.filter((stop) => !stop.passing && !stop.rough && stop.at > 0).map((stop) => {
     const text = stop.at.toFixed(stop.at >= 100 ? 1 : 3);
     const width = text.length * 7 + 6;
     const end = scale.x(stop.at) + 8 + width > scale.width;
@@ -196,5 +241,5 @@ const train = (way, x, y) => svg('g', { class: 'train' }, svg('circle', { class:
 /** The chart in a sentence; the legs beside it say the rest. @param {Journey|undefined} journey */
 function describe(journey) {
   if (!journey) return 'No request yet';
-  return `Request ${journey.number} to ${journey.service}, ${journey.outcome}, ${duration(journey.latency)}${journey.path ? `, ${journey.path}` : ''}`;
+  return `Request ${journey.number} to ${journey.service}, ${journey.outcome}, ${duration(journey.latency)}${journey.path ? `, ${journey.path}` : ''}${journey.moved ? `, moved from node ${journey.node} to node ${journey.nodeNow}` : ''}`;
 }

@@ -23,15 +23,31 @@ export function showVerdict(journey) {
   byID('replay').hidden = !journey || journey.outcome === 'waiting';
   byID('verdict').hidden = byID('detail').hidden = !journey;
   byID('verdict').replaceChildren(...(journey ? verdict(journey) : []));
+  byID('story').hidden = !journey?.gaps.length;
+  byID('story').replaceChildren(...(journey?.gaps ?? []).map((gap) => h('li', {}, ...tell(gap))));
   byID('legs').replaceChildren(...(journey?.ended === undefined ? [] : legs(journey)));
   byID('asked').textContent = journey ? pretty(journey.params, Object.values(journey.meta).some(Boolean) ? journey.meta : undefined) : '';
   byID('answered').textContent = journey?.ended === undefined ? '' : answer(journey);
+}
+
+/** @param {number} ms */
+const roughly = (ms) => (ms < 1000 ? `${Math.max(1, Math.round(ms))} ms` : `${(ms / 1000).toFixed(1)} s`);
+
+/** What befell the socket, in words. @param {import('./journey.js').Gap} gap */
+function tell({ why, from, lost, back, to }) {
+  const what = { killed: `Node ${from} was killed`, stopped: `Node ${from} was stopped`, dropped: 'The socket was dropped', lost: 'The socket was lost', moved: `The session left node ${from}`, reloaded: 'The page was reloaded' }[why];
+  const when = ` ${roughly(lost)} into the request. `;
+  if (back === undefined) return [h('b', {}, what), when, 'The client looks for a node that takes the session on.'];
+  return [h('b', {}, what), when, `${roughly(back - lost)} later the session went on at `, h('b', {}, `node ${to}`), '.'];
 }
 
 /** @param {Journey} journey */
 function verdict(journey) {
   if (journey.ended === undefined) return [h('span', { class: 'word waiting' }, 'on its way'), h('p', {}, journey.acceptedAt === undefined ? '' : 'Safe in Kafka. Waiting for the service.')];
   const took = h('strong', { class: 'took' }, duration(journey.latency));
+  if (!journey.error && journey.moved) {
+    return [h('span', { class: 'word ok' }, 'answered'), took, h('span', { class: 'path', 'data-path': 'moved' }, `${journey.node} → ${journey.nodeNow}`), h('p', {}, `Asked of node ${journey.node}, answered by node ${journey.nodeNow}: once, to the same session.`)];
+  }
   if (!journey.error) {
     const path = /** @type {keyof typeof PATHS} */ (journey.path ?? '');
     return [h('span', { class: 'word ok' }, 'answered'), took, h('span', { class: 'path', 'data-path': path }, path), h('p', {}, PATHS[path] ?? '')];
