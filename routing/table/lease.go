@@ -32,6 +32,14 @@ func (r *Redis) Leased() bool {
 	return !r.lease.renewed.IsZero() && time.Since(r.lease.renewed) < r.o.Lease
 }
 
+// overdue tells whether the next renewal, of which there are four to a lease, has
+// been waited for too long. It is not before the first.
+func (l *lease) overdue(lease time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.renewed.IsZero() && time.Since(l.renewed) > lease/2
+}
+
 // mayWrite tells whether rows may be written: a node that slept must not before
 // it has learned whether it was removed meanwhile.
 func (r *Redis) mayWrite() bool {
@@ -86,6 +94,10 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 		r.o.Log.Warn("Redis had forgotten this node: its sessions are written anew")
 		r.inbox.rewind()
 		r.rebuild()
+	}
+	// Everyone's renewals may have been late, not this node's alone.
+	if r.link.away() || r.lease.overdue(r.o.Lease) {
+		r.rebuilt.waitForOthers()
 	}
 	r.lease.mu.Lock()
 	r.lease.renewed = sent

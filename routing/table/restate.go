@@ -13,6 +13,7 @@ import (
 type rebuilt struct {
 	mu    sync.Mutex
 	until time.Time
+	back  time.Time // when a renewal last worked after some had not; zero if never
 }
 
 // rebuildGrace is how long after Redis was found emptied, or came back, a
@@ -39,6 +40,26 @@ func (r *Redis) rebuilding() bool {
 	r.rebuilt.mu.Lock()
 	defer r.rebuilt.mu.Unlock()
 	return time.Now().Before(r.rebuilt.until)
+}
+
+// returning tells whether Redis is away, or so lately back that living nodes may
+// not have renewed their leases yet. A lease that has lapsed then says nothing
+// about its node: what is held for a session that a living node has attached
+// would never reach its client.
+func (r *Redis) returning() bool {
+	if r.link.away() || r.lease.overdue(r.o.Lease) {
+		return true
+	}
+	r.rebuilt.mu.Lock()
+	defer r.rebuilt.mu.Unlock()
+	return !r.rebuilt.back.IsZero() && time.Since(r.rebuilt.back) < 2*r.o.Lease
+}
+
+// waitForOthers notes that this node has come back, and others may be about to.
+func (r *rebuilt) waitForOthers() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.back = time.Now()
 }
 
 // restate prolongs the life of this node's sessions in Redis, once in

@@ -104,6 +104,8 @@ func (r *Redis) judge(jobs *jobs, session routing.SessionID, p place, i int) rou
 		return routing.Verdict{Fate: routing.Here}
 	case p.alive:
 		jobs.relay(p, i)
+	case p.owner != "" && r.returning():
+		return failed(errReturning)
 	default:
 		jobs.hold(session, p, i)
 	}
