@@ -21,7 +21,7 @@ const (
 	EventWelcome  EventKind = "welcome"  // Session, Node, Resumed
 	EventClose    EventKind = "close"    // a socket is gone: Code, Reason, Err
 	EventGoaway   EventKind = "goaway"   // Delay until the client moves
-	EventSent     EventKind = "sent"     // Frame: it is about to be written
+	EventSent     EventKind = "sent"     // Frame: it is about to be written; told again where that failed and it is tried anew
 	EventReceived EventKind = "received" // Frame: it has been read, and not yet handed over
 )
 

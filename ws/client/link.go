@@ -86,7 +86,7 @@ func (c *Client) dial(ctx context.Context, url string) (*link, error) {
 		_ = ws.CloseNow()
 		return nil, errors.New("this is no Parley gateway: it does not speak " + subprotocol)
 	}
-	ws.SetReadLimit(c.o.Frame)
+	ws.SetReadLimit(-1) // a reply that is refused for its size would only come again
 	l := &link{
 		c: c, url: url, ws: ws, line: t.line,
 		welcomed: make(chan struct{}), goaways: make(chan time.Duration, 1), kicks: make(chan struct{}, 1),
@@ -126,6 +126,8 @@ func (l *link) run(patience time.Duration, h hello) ended {
 
 // ended tells how it ended, once all its goroutines have.
 func (l *link) ended(err error) ended {
+	l.c.mu.Lock() // Drop may be late
+	defer l.c.mu.Unlock()
 	e := ended{code: lostCode, err: err, ready: l.ready}
 	if l.ready {
 		e.lived = time.Since(l.since)

@@ -14,8 +14,8 @@ type Options struct {
 	URLs []string
 
 	// Token makes the JWT that goes with each new socket. It is asked anew for every
-	// one, by the goroutine that connects; an error counts as a lost socket. Default:
-	// none is sent.
+	// one, by the goroutine that connects, for which Close waits; an error counts as a
+	// lost socket. Default: none is sent.
 	Token func(context.Context) (string, error)
 
 	Header     http.Header  // of the handshake
@@ -25,8 +25,7 @@ type Options struct {
 	// CallOptions.OnAccepted and Reply.Request need: one more message a call.
 	Accepted bool
 
-	Waiting int   // calls that may wait while there is no socket: 256
-	Frame   int64 // bytes of a message of the gateway's: 64 MiB. A larger one loses the socket
+	Waiting int // calls that may wait while there is no socket: 256
 
 	AckAfter time.Duration // the longest that a message waits for its acknowledgement: 250 ms
 	AckEvery int           // messages that are acknowledged at once: 32
@@ -62,9 +61,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Waiting <= 0 {
 		o.Waiting = 256
-	}
-	if o.Frame <= 0 {
-		o.Frame = 64 << 20
 	}
 	if o.AckEvery <= 0 {
 		o.AckEvery = 32
