@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
@@ -92,7 +91,6 @@ func (c *Client) Notify(service string, params []byte, o CallOptions) error {
 const (
 	grace     = 5 * time.Second // that the gateway's own timeout may take to reach us
 	frameRoom = 128             // bytes of a frame besides params, about
-	maxQueued = 16 << 20        // bytes that may wait to be written to a socket
 )
 
 // call is a request on its way to exactly one outcome.
@@ -153,104 +151,4 @@ func (c *Client) surface(k *call) bool {
 		k.o.OnPart(part)
 	}
 	return settled
-}
-
-// submit queues a call.
-func (c *Client) submit(k *call) *Error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.closed || c.state == Closed:
-		return failed("session_gone", NotSent, "the client is closed")
-	case c.state != Open && k.id == 0:
-		return failed("unavailable", NotSent, "there is no connection")
-	case c.state != Open && !c.roomLocked():
-		return failed("overloaded", NotSent, "%d calls wait for a connection", c.o.Waiting)
-	case c.queued+len(k.frame) > maxQueued:
-		return failed("overloaded", NotSent, "too much waits to be written")
-	}
-	if e := c.tooLargeLocked(len(k.frame)); e != nil {
-		return e
-	}
-	if k.id != 0 {
-		c.open[k.id] = k
-	}
-	c.waiting = append(c.waiting, k)
-	c.queued += len(k.frame)
-	if c.state == Open {
-		c.link.kick()
-	}
-	return nil
-}
-
-// roomLocked tells whether one more call may wait for a socket.
-func (c *Client) roomLocked() bool {
-	if len(c.waiting) < c.o.Waiting {
-		return true
-	}
-	c.waiting = slices.DeleteFunc(c.waiting, func(k *call) bool {
-		if k.settled {
-			c.queued -= len(k.frame)
-		}
-		return k.settled
-	})
-	return len(c.waiting) < c.o.Waiting
-}
-
-// tooLargeLocked refuses a frame for which the gateway would close the socket.
-func (c *Client) tooLargeLocked(bytes int) *Error {
-	if c.frame == 0 || bytes <= c.frame {
-		return nil
-	}
-	return failed("too_large", NotSent, "the gateway takes %d bytes a message, and this has %d", c.frame, bytes)
-}
-
-// settleLocked gives a call its outcome.
-func (c *Client) settleLocked(k *call, reply Reply, e *Error) {
-	delete(c.open, k.id)
-	reply.Request = k.request
-	k.settled, k.reply, k.err = true, reply, e
-	if k.id != 0 {
-		k.wake()
-	}
-}
-
-// giveUp ends a call from this side, unless it has its outcome.
-func (c *Client) giveUp(k *call, word, why string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !k.settled {
-		c.settleLocked(k, Reply{}, failed(word, k.outcome(), "%s", why))
-	}
-}
-
-// abandon forgets a call that nobody waits for any more. It answers false when
-// the outcome was faster.
-func (c *Client) abandon(k *call) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if k.settled {
-		return false
-	}
-	delete(c.open, k.id)
-	k.settled = true
-	switch l := c.link; {
-	case !k.sent:
-	case l != nil && l.ready && l.leave == staying:
-		l.controlLocked(item{text: appendCancel(nil, k.id)})
-		l.kick()
-	case len(c.cancels) < maxOpen:
-		c.cancels = append(c.cancels, k.id)
-	}
-	return true
-}
-
-// forgetLocked ends the calls that a session had which is gone.
-func (c *Client) forgetLocked(why string) {
-	c.session, c.secret, c.cancels = "", "", nil
-	for _, k := range c.open {
-		if k.sent {
-			c.settleLocked(k, Reply{}, failed("session_gone", Unknown, "%s", why))
-		}
-	}
 }
