@@ -110,3 +110,27 @@ func TestGoawayRange(t *testing.T) {
 		}
 	}
 }
+
+// What each call costs in allocations before it waits, and each reply until it is
+// handed over: the frame's buffer, and nothing.
+func TestAllocations(t *testing.T) {
+	o := CallOptions{Key: "c-1", Timeout: time.Second}
+	params := []byte(`{"customer":"c-1"}`)
+	if n := testing.AllocsPerRun(100, func() {
+		if _, e := appendRequest(make([]byte, 0, frameRoom+len(params)), 7, "orders", params, &o); e != nil {
+			t.Fatal(e)
+		}
+	}); n > 1 {
+		t.Errorf("a request costs %v allocations", n)
+	}
+	frame := []byte(`{"jsonrpc":"2.0","id":1,"result":{"order":"o-17"},"seq":4,"meta":{}}`)
+	p := newParser()
+	defer p.release()
+	if n := testing.AllocsPerRun(100, func() {
+		if m, err := p.message(frame); err != nil || m.seq != 4 {
+			t.Fatal(m, err)
+		}
+	}); n > 0 {
+		t.Errorf("a reply costs %v allocations", n)
+	}
+}

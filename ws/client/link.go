@@ -13,7 +13,7 @@ import (
 
 const (
 	subprotocol = "parley.v1"
-	lastWords   = time.Second     // for what is left to be written to a socket that the gateway closes
+	lastWords   = time.Second // for what is left to be written to a socket that the gateway closes
 )
 
 // leaving is how a socket is left by the client.

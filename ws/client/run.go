@@ -76,6 +76,7 @@ func (c *Client) connect(url string) (e ended) {
 	}
 	e = l.run(c.o.Welcome-time.Since(began), h)
 	if e.ready {
+		c.greet() // where the socket was lost at once, watch may not have
 		c.lostAt = time.Now()
 	}
 	c.event(Event{Kind: EventClose, URL: url, Code: e.code, Reason: e.reason, Err: e.err})
