@@ -174,13 +174,3 @@ func (n *node) serve(name string, s *http.Server, l net.Listener) {
 		}
 	})
 }
-
-// ready tells whether the node serves: Kafka, its partitions and the table.
-func (n *node) ready(ctx context.Context) bool {
-	for _, c := range n.checks() {
-		if c.Err(ctx) != nil {
-			return false
-		}
-	}
-	return true
-}
