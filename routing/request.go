@@ -117,7 +117,7 @@ type Reply struct {
 
 	Receipt Receipt // nil where nobody keeps count
 	Token   Token
-	settled atomic.Bool
+	settled uint32 // 1 once the receipt was told; atomic
 }
 
 // ServiceError is a service's own word for what went wrong.
@@ -140,7 +140,7 @@ type Token struct{ A, B int64 }
 // done settles the reply with the place it came from, the first time that it is
 // called: a client's acknowledgement may meet the reply's being held.
 func (r *Reply) done() {
-	if r.Receipt != nil && r.settled.CompareAndSwap(false, true) {
+	if r.Receipt != nil && atomic.CompareAndSwapUint32(&r.settled, 0, 1) {
 		r.Receipt.Done(r.Token)
 	}
 }

@@ -16,6 +16,9 @@ type ResumeSession struct {
 	Subject string   // must be the session's
 	Open    []string // ids of requests that the client waits for
 	Sink    Sink
+	// Attached, if not nil, is called with the session's lock held once the session
+	// is the client's again, and before anything is delivered to Sink.
+	Attached func(s *Session)
 }
 
 // Resume gives a client its session back, on whichever node it was: the old
@@ -123,6 +126,9 @@ func (s *Session) attach(o ResumeSession, got Resumed) (unknown []string, err *E
 	}
 	s.epoch, s.secret = got.Epoch, o.Secret
 	s.sink, s.seq = o.Sink, 0
+	if o.Attached != nil {
+		o.Attached(s)
+	}
 	s.redeliverLocked(got.Held)
 	early := s.early
 	s.early = nil

@@ -100,6 +100,13 @@ const lateMemory = 8
 // ID is the session's name.
 func (s *Session) ID() SessionID { return s.id }
 
+// OpenRequests is how many requests of the session have no outcome yet.
+func (s *Session) OpenRequests() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
 // Secret is what a client needs to resume the session.
 func (s *Session) Secret() string { return s.secret }
 
