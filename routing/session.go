@@ -202,8 +202,8 @@ func (s *Session) closeLocked() {
 			s.router.dropped(DropSessionGone)
 		}
 	}
+	s.router.table.End(s.id) // before the session can be resumed here again
 	s.clearLocked()
-	s.router.table.End(s.id)
 }
 
 // clearLocked ends the session on this node.

@@ -12,4 +12,5 @@ var (
 	errNoInbox    = errors.New("relay: the owner has no inbox")
 	errInboxFull  = errors.New("relay: the owner's inbox is full")
 	errMoved      = errors.New("hold: the session has moved meanwhile")
+	errAwayNow    = errors.New("Redis is away")
 )

@@ -44,10 +44,7 @@ func (in *inbox) Done(t routing.Token) {
 	in.mu.Lock()
 	in.settled = append(in.settled, t)
 	in.mu.Unlock()
-	select {
-	case in.wake <- struct{}{}:
-	default:
-	}
+	wake(in.wake)
 }
 
 func (in *inbox) len() int {
@@ -69,6 +66,15 @@ func (in *inbox) takeRewind() bool {
 	was := in.rewound
 	in.rewound = false
 	return was
+}
+
+// forget makes the inbox as new, for a new boot.
+func (in *inbox) forget() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	clear(in.out)
+	clear(in.seen)
+	in.settled, in.ring, in.ringAt, in.rewound = nil, nil, 0, true
 }
 
 // enter notes an entry as read, and answers false if it was before.

@@ -23,7 +23,7 @@ var _ routing.Table = (*Memory)(nil)
 func NewMemory() *Memory { return &Memory{sessions: make(map[routing.SessionID]routing.SessionRow)} }
 
 // Run blocks until ctx ends. There is nothing to do.
-func (*Memory) Run(ctx context.Context, _ Inbox) error {
+func (*Memory) Run(ctx context.Context, _ Node) error {
 	<-ctx.Done()
 	return nil
 }

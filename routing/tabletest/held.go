@@ -56,7 +56,7 @@ var held = []story{
 	{name: "resume", shared: true, tell: func(t *testing.T, h Harness) {
 		b, s := orphan(t, h, table.Options{Node: "b"})
 		b.Route(t.Context(), series(s, 0, 4))
-		got, err := b.Node.(*table.Redis).Resume(t.Context(), s)
+		got, err := b.Resume(t.Context(), resumption(s))
 		must(t, err)
 		if !slices.Equal(offsets(got.Held), []int64{0, 1, 2, 3}) {
 			t.Errorf("held: %v", offsets(got.Held))
@@ -72,7 +72,7 @@ func orphan(t *testing.T, h Harness, o table.Options) (*running, routing.Session
 	a := h.start(t, table.Options{Node: "a"})
 	s := newSession()
 	must(t, a.Open(t.Context(), s))
-	h.kill(t, a, "a")
+	h.kill(t, a)
 	return h.start(t, o), s
 }
 
@@ -94,7 +94,7 @@ func heldOffsets(t *testing.T, h Harness, s routing.SessionRow) []int64 {
 	must(t, err)
 	var all []int64
 	for _, entry := range entries {
-		reply, err := table.DecodeReply([]byte(entry))
+		reply, err := table.DecodeHeld([]byte(entry))
 		must(t, err)
 		all = append(all, reply.From.Offset)
 	}
