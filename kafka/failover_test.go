@@ -35,6 +35,16 @@ func (f *fleet) tell() {
 	}
 }
 
+// is makes these the nodes that hear each other.
+func (f *fleet) is(members ...*started) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.members = nil
+	for _, m := range members {
+		f.members = append(f.members, m.Replies)
+	}
+}
+
 // clock is a Sink that settles what it gets at once, and remembers when each
 // partition had its replies.
 type clock struct {
@@ -345,7 +355,7 @@ func TestRemovedNodeDoesNotCommit(t *testing.T) {
 				o.Commit, o.Tell = 20*time.Millisecond, f.tell
 				a, atA := k.member(t, sleepy, "a")
 				b, atB := k.member(t, o, "b")
-				f.members = []*Replies{a.Replies, b.Replies}
+				f.is(a, b)
 				until(t, "a share each", nil, func() bool {
 					if atA.owned() == 2 { // b came before f knew of both
 						f.tell()
@@ -353,9 +363,7 @@ func TestRemovedNodeDoesNotCommit(t *testing.T) {
 					return atA.owned() == 1 && atB.owned() == 1
 				})
 				time.Sleep(700 * time.Millisecond) // the client's early heartbeat is over
-				f.mu.Lock()
-				f.members = []*Replies{b.Replies}
-				f.mu.Unlock()
+				f.is(b)
 				p := a.partitions()[0]
 				k.write(t, numbered(o.Topic, p, 0, 10)...)
 				until(t, "ten replies", atA.news, func() bool { return len(atA.all()) == 10 })
@@ -367,9 +375,7 @@ func TestRemovedNodeDoesNotCommit(t *testing.T) {
 				until(t, "the ten at b", atB.news, func() bool { return len(atB.all()) == 10 })
 				settle(atB.all()[:c.later]...)
 				until(t, "b's commit", nil, func() bool { return k.committed(t, o.Group, o.Topic, p) == c.want })
-				f.mu.Lock()
-				f.members = []*Replies{a.Replies, b.Replies}
-				f.mu.Unlock()
+				f.is(a, b)
 				f.tell()
 				until(t, "a's return", nil, func() bool {
 					if at := k.committed(t, o.Group, o.Topic, p); at != c.want {
@@ -385,6 +391,40 @@ func TestRemovedNodeDoesNotCommit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A node was removed by mistake, another committed in its place and went away, and
+// the node came back to the partition that it had never let go: it commits again,
+// and nothing below what the other had committed.
+func TestKeptPartition(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, k *testKafka, o RepliesOptions) {
+		o.Topic, o.Commit, o.ShutdownWait = k.topic(t, "replies", 1), 20*time.Millisecond, 10*time.Millisecond
+		o.Heartbeat, o.Session = 10*time.Second, 20*time.Second
+		a, got := k.member(t, o, "a")
+		k.write(t, numbered(o.Topic, 0, 0, 10)...)
+		until(t, "ten replies", got.news, func() bool { return len(got.all()) == 10 })
+		settle(got.all()[:3]...)
+		committed := func() int64 { return k.committed(t, o.Group, o.Topic, 0) }
+		until(t, "the commit", nil, func() bool { return committed() == 3 })
+		time.Sleep(700 * time.Millisecond) // the client's early heartbeat is over
+		former := a.MemberID()
+		if err := RemoveMembers(t.Context(), k.Config, o.Group, o.Protocol, []Member{{ID: former}}); err != nil {
+			t.Fatal(err)
+		}
+		other := make(kadm.Offsets)
+		other.AddOffset(o.Topic, 0, 8, -1)
+		if _, err := kadm.NewClient(k.kgo(t)).CommitOffsets(t.Context(), o.Group, other); err != nil {
+			t.Fatal(err)
+		}
+		a.Nudge()
+		until(t, "a's return", got.news, func() bool { return a.MemberID() != former && a.MemberID() != "" && got.owned() == 1 })
+		settle(got.all()[:5]...)
+		time.Sleep(200 * time.Millisecond)
+		if at := committed(); at != 8 {
+			t.Errorf("committed %d, want 8", at)
+		}
+		until(t, "the commit of all", got.news, func() bool { settle(got.all()...); return committed() == 10 })
+	})
 }
 
 // A node without a client answers what it can.

@@ -64,7 +64,7 @@ func TestWait(t *testing.T) {
 		o.Tell = f.tell
 		a, got := k.member(t, o, "a")
 		until(t, "assignment", got.news, func() bool { return got.owned() == 2 })
-		f.members = []*Replies{a.Replies}
+		f.is(a)
 		a.Wait(0, true)
 		a.Wait(7, true) // not a partition of ours
 		k.write(t, numbered(o.Topic, 0, 0, 3)...)
