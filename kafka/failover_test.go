@@ -205,11 +205,12 @@ func pauses(t *testing.T, k *testKafka, o RepliesOptions, silent bool) {
 	a, atA, _ := f.join(t, k, o, "a")
 	share(t, 12, atA)
 	stop := k.stream(t, o.Topic, 12)
-	until(t, "replies", atA.news, func() bool { return len(atA.times(11)) > 20 })
+	flowing(t, atA, a.partitions())
 	b, atB, _ := f.join(t, k, o, "b")
 	share(t, 6, atA, atB)
 	moved := b.partitions()
 	joined := gap(t, moved, atA, atB)
+	flowing(t, atB, moved)
 	b.stop()
 	share(t, 12, atA)
 	left := gap(t, moved, atB, atA)
@@ -218,6 +219,14 @@ func pauses(t *testing.T, k *testKafka, o RepliesOptions, silent bool) {
 	t.Logf("%s, nudges: %v: partitions that moved stood still for %v at a join, %v at a leave", o.Protocol, !silent, joined, left)
 	if limit := 2 * time.Second; !silent && (joined > limit || left > limit) {
 		t.Errorf("stood still for %v and %v", joined, left)
+	}
+}
+
+// flowing waits until each partition has had some replies.
+func flowing(t *testing.T, at *clock, partitions []int32) {
+	t.Helper()
+	for _, p := range partitions {
+		until(t, "replies", at.news, func() bool { return len(at.times(p)) > 20 })
 	}
 }
 

@@ -256,6 +256,7 @@ func (r *Replies) take(fetches kgo.Fetches) []*routing.Reply {
 	now := time.Now()
 	r.batch = r.batch[:0]
 	var free []routing.Reply
+	left := fetches.NumRecords()
 	fetches.EachPartition(func(at kgo.FetchTopicPartition) {
 		r.mu.Lock()
 		p := r.owned[at.Partition]
@@ -264,8 +265,9 @@ func (r *Replies) take(fetches kgo.Fetches) []*routing.Reply {
 			return // not this node's any longer: the next owner reads it
 		}
 		for _, record := range at.Records {
+			left--
 			if len(free) == 0 {
-				free = make([]routing.Reply, slab)
+				free = make([]routing.Reply, min(slab, left+1))
 			}
 			reply := &free[0]
 			token := p.add(record.Offset, len(record.Value), sinceStart(now))
