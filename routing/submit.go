@@ -22,7 +22,8 @@ func (s *Session) submit(call *Call, own Sink) (RequestID, *Error) {
 	}
 	now := time.Now()
 	if call.Notify {
-		r.producer.Produce(s.request(call, service, now))
+		q := s.request(call, service, now)
+		r.producer.Produce(&q)
 		return "", nil
 	}
 	o, again, err := s.enter(call, service, own, now)
@@ -36,12 +37,12 @@ func (s *Session) submit(call *Call, own Sink) (RequestID, *Error) {
 }
 
 // request describes a call to the producer.
-func (s *Session) request(call *Call, service *Service, now time.Time) *Request {
+func (s *Session) request(call *Call, service *Service, now time.Time) Request {
 	timeout := service.Timeout
 	if call.Timeout > 0 {
 		timeout = call.Timeout
 	}
-	return &Request{
+	return Request{
 		Session: s.id, Subject: s.subject, Service: service, Call: call,
 		Deadline: now.Add(timeout), ReplyPartition: NoPartition, from: s.router,
 	}
@@ -61,7 +62,7 @@ func (s *Session) enter(call *Call, service *Service, own Sink, now time.Time) (
 		return nil, false, err
 	}
 	s.counter++
-	o = &open{Request: *s.request(call, service, now), session: s, n: s.counter, own: own, submitted: now}
+	o = &open{Request: s.request(call, service, now), session: s, n: s.counter, own: own, submitted: now}
 	o.Request.open = o
 	o.ID, o.ReplyPartition = s.router.minter.mint(s.id, o.n, service.Partitioner)
 	s.router.table.Claim(o.row())

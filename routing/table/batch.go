@@ -117,9 +117,11 @@ func (b *batch) group(session routing.SessionID) *group {
 	if g := b.groups[session]; g != nil {
 		return g
 	}
-	g := &group{}
+	var g *group
 	if n := len(b.free); n > 0 {
 		g, b.free = b.free[n-1], b.free[:n-1]
+	} else {
+		g = new(group)
 	}
 	g.session = session
 	b.groups[session] = g

@@ -88,7 +88,7 @@ func (r *Redis) exec(ctx context.Context, cmds []redis.Cmder, again bool) error 
 	}
 	var missing []redis.Cmder
 	for _, cmd := range cmds {
-		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+		if err := cmd.Err(); err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
 			missing = append(missing, cmd)
 		}
 	}
