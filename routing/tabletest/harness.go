@@ -90,11 +90,18 @@ func (n *running) crash() {
 	_ = n.stop()
 }
 
-// kill ends a node as a crash would, and its lease.
+// kill ends a node as a crash would, and removes it as another node would.
 func (h Harness) kill(t *testing.T, n *running) {
 	t.Helper()
 	n.crash()
-	h.expire(t, n.name)
+	h.remove(t, n.name)
+}
+
+// remove takes a node off the table.
+func (h Harness) remove(t *testing.T, node routing.NodeID) {
+	t.Helper()
+	must(t, h.Client.ZRem(t.Context(), "parley:nodes", string(node)).Err())
+	must(t, h.Client.HDel(t.Context(), "{parley:nodes}:members", string(node)).Err())
 }
 
 // expire makes a node's lease end now.
