@@ -14,6 +14,21 @@ var faults = []story{
 	// With Redis away nothing blocks and every failure is told; with it back, what
 	// was not written is, and waiting replies go on in order.
 	{name: "away and back", shared: true, tell: away},
+	// Redis was away for longer than leases last: a node that is back before another
+	// does not take that one for dead.
+	{name: "back before the others", shared: true, tell: func(t *testing.T, h Harness) {
+		a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})
+		s := newSession()
+		must(t, a.Open(t.Context(), s))
+		h.Cut()
+		eventually(t, "it is noticed", func() bool { return a.Stats().Away && b.Stats().Away })
+		h.expire(t, "a")
+		h.expire(t, "b")
+		h.Heal()
+		got := routing.Verdict{}
+		eventually(t, "the reply is routed", func() bool { got = b.Route(t.Context(), series(s, 0, 1))[0]; return got.Fate != routing.Failed })
+		want(t, "fate", got.Fate, routing.Relayed)
+	}},
 	// Redis lost everything: living nodes write their sessions and rows anew, and
 	// meanwhile no reply is called unknown.
 	{name: "emptied", shared: true, tell: emptied},
