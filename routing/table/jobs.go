@@ -24,6 +24,7 @@ type job struct {
 	to      place
 	session routing.SessionID // held list; "" for an inbox
 	replies []int             // those that wait, by their place in Route's list
+	epochs  []string          // of their sessions; inbox only
 	cmd     *redis.Cmd        // carries the first sent of them
 	sent    int
 }
@@ -50,7 +51,7 @@ func (j *jobs) relay(to place, reply int) {
 		j.inboxes[way] = j.add(&job{to: way})
 	}
 	at := j.inboxes[way]
-	at.replies = append(at.replies, reply)
+	at.replies, at.epochs = append(at.replies, reply), append(at.epochs, to.epoch)
 }
 
 func (j *jobs) hold(session routing.SessionID, to place, reply int) {
@@ -95,7 +96,7 @@ func (r *Redis) carryOut(ctx context.Context, jobs *jobs, replies []*routing.Rep
 
 // chunk makes the command for the next replies of a job.
 func (r *Redis) chunk(ctx context.Context, j *job, replies []*routing.Reply) *redis.Cmd {
-	args := make([]any, 0, 5+min(len(j.replies), chunkEntries))
+	args := make([]any, 0, 5+2*min(len(j.replies), chunkEntries))
 	if j.session == "" {
 		args = append(args, r.o.Inbox, j.to.boot)
 	} else {
@@ -109,7 +110,7 @@ func (r *Redis) chunk(ctx context.Context, j *job, replies []*routing.Reply) *re
 			break
 		}
 		if j.session == "" {
-			args = append(args, AppendReply(make([]byte, 0, size), reply))
+			args = append(args, j.epochs[j.sent], AppendReply(make([]byte, 0, size), reply))
 		} else {
 			args = append(args, appendHeld(make([]byte, 0, size), reply))
 		}
@@ -140,7 +141,9 @@ func (r *Redis) conclude(j *job, verdicts []routing.Verdict) {
 		verdicts[i] = routing.Verdict{Fate: fate}
 	}
 	if n == j.sent {
-		j.replies = j.replies[n:]
+		if j.replies = j.replies[n:]; j.session == "" {
+			j.epochs = j.epochs[n:]
+		}
 		return
 	}
 	for _, i := range j.replies[n:] {

@@ -112,6 +112,7 @@ func (r *Redis) open(e redis.XMessage) (*routing.Reply, string) {
 		return nil, ""
 	}
 	boot, _ := e.Values["b"].(string)
+	epoch, _ := e.Values["e"].(string)
 	data, _ := e.Values["r"].(string)
 	reply, err := DecodeReply([]byte(data))
 	if err != nil {
@@ -119,7 +120,7 @@ func (r *Redis) open(e redis.XMessage) (*routing.Reply, string) {
 		r.inbox.Done(token)
 		return nil, ""
 	}
-	if boot == r.boot() && !r.inbox.first(reply) {
+	if boot == r.boot() && !r.inbox.first(reply, epoch) {
 		r.inbox.Done(token)
 		return nil, ""
 	}
