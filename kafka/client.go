@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -23,6 +24,8 @@ type Config struct {
 	SASL     *SASL       // nil for none
 	Log      *slog.Logger
 	Hooks    []kgo.Hook // franz-go's own, for metrics
+
+	dial func(ctx context.Context, network, address string) (net.Conn, error) // nil but in tests
 }
 
 // SASL is who to be.
@@ -94,6 +97,9 @@ func (c Config) client(more ...kgo.Opt) (*kgo.Client, error) {
 		// wait long, since it is what ends an outage.
 		kgo.MetadataMaxAge(30 * time.Second),
 		kgo.MetadataMinAge(200 * time.Millisecond),
+	}
+	if c.dial != nil {
+		opts = append(opts, kgo.Dialer(c.dial))
 	}
 	if c.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(c.TLS))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -17,9 +18,9 @@ const (
 	commitTimeout = 5 * time.Second
 )
 
-// commitAlways commits what is done every commitEvery, until ctx ends.
+// commitAlways commits what is done, now and again, until ctx ends.
 func (r *Replies) commitAlways(ctx context.Context, client *kgo.Client) {
-	tick := time.NewTicker(commitEvery)
+	tick := time.NewTicker(r.options.Commit)
 	defer tick.Stop()
 	for {
 		select {
@@ -40,8 +41,39 @@ func (r *Replies) commit(ctx context.Context, client *kgo.Client) {
 	r.mu.Lock()
 	owned := slices.Collect(maps.Values(r.owned))
 	r.cancelCommit = cancel
+	var renamed map[*partition]string
+	for _, p := range owned {
+		if p.member != p.confirmed {
+			if renamed == nil {
+				renamed = make(map[*partition]string)
+			}
+			renamed[p] = p.confirmed
+		}
+	}
 	r.mu.Unlock()
+	if renamed != nil {
+		r.readoptLocked(ctx, client, renamed)
+	}
 	r.commitLocked(ctx, client, owned)
+}
+
+// readoptLocked goes on under a new member id with partitions that this node kept
+// while the group had thrown it out and taken it in again. Another node may have
+// owned and committed them meanwhile: what the group has is not gone back behind.
+// It is called with committing held.
+func (r *Replies) readoptLocked(ctx context.Context, client *kgo.Client, renamed map[*partition]string) {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	committed, err := kadm.NewClient(client).FetchOffsets(ctx, r.options.Group)
+	if notGone(err) != nil {
+		return // they are not committed until this works
+	}
+	for p, member := range renamed {
+		if at, ok := committed.Lookup(r.options.Topic, p.id); ok {
+			p.raise(at.At)
+		}
+		p.member = member
+	}
 }
 
 // commitLocked commits what is done in these partitions. It is called with
@@ -49,7 +81,7 @@ func (r *Replies) commit(ctx context.Context, client *kgo.Client) {
 func (r *Replies) commitLocked(ctx context.Context, client *kgo.Client, partitions []*partition) {
 	offsets := make(map[int32]kgo.EpochOffset)
 	for _, p := range partitions {
-		if upTo := p.committable(); upTo > p.committed {
+		if upTo := p.committable(); upTo > p.committed.Load() {
 			offsets[p.id] = kgo.EpochOffset{Epoch: -1, Offset: upTo}
 		}
 	}
@@ -58,17 +90,52 @@ func (r *Replies) commitLocked(ctx context.Context, client *kgo.Client, partitio
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
+	var foreign []int32
+	ctx = kgo.PreCommitFnContext(ctx, func(ask *kmsg.OffsetCommitRequest) (err error) {
+		foreign, err = disown(ask, partitions)
+		return err
+	})
 	client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{r.options.Topic: offsets}, func(
 		_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error,
 	) {
 		refused := refusals(answer)
 		for _, p := range partitions {
-			if at, ok := offsets[p.id]; ok && err == nil && refused[p.id] == nil {
-				p.committed = at.Offset
+			if at, ok := offsets[p.id]; ok && err == nil && refused[p.id] == nil && !slices.Contains(foreign, p.id) {
+				p.raise(at.Offset)
 			}
 		}
 		r.committedLocked(err, refused)
 	})
+}
+
+// errForeign says that a commit was not sent, for nothing was left in it.
+var errForeign = errors.New("the partitions were assigned to a former member")
+
+// disown takes out of a commit, just before it is sent, the partitions that were
+// assigned under another member id than the one it is sent under, and answers
+// them. The client may join anew while a commit waits, even without telling that
+// its partitions were lost, and the broker would take the commit.
+func disown(ask *kmsg.OffsetCommitRequest, partitions []*partition) (foreign []int32, err error) {
+	for _, p := range partitions {
+		if p.member != ask.MemberID {
+			foreign = append(foreign, p.id)
+		}
+	}
+	if len(foreign) == 0 {
+		return nil, nil
+	}
+	left := 0
+	for i := range ask.Topics {
+		t := &ask.Topics[i]
+		t.Partitions = slices.DeleteFunc(t.Partitions, func(p kmsg.OffsetCommitRequestTopicPartition) bool {
+			return slices.Contains(foreign, p.Partition)
+		})
+		left += len(t.Partitions)
+	}
+	if left == 0 {
+		return foreign, errForeign
+	}
+	return foreign, nil
 }
 
 // committedLocked logs the first of a row of commits that Kafka did not take, and the
@@ -80,7 +147,7 @@ func (r *Replies) committedLocked(err error, refused map[int32]error) {
 		}
 	}
 	switch failing := err != nil; {
-	case errors.Is(err, context.Canceled) || failing == r.failing:
+	case errors.Is(err, context.Canceled) || errors.Is(err, errForeign) || failing == r.failing:
 	case failing:
 		r.failing = true
 		r.log.Warn("offsets not committed", "topic", r.options.Topic, "err", err)

@@ -7,6 +7,8 @@
 //	routing.Reply  ◀── decodeReply ◀── Replies.Run ◀── (parley.replies)
 //	                       │                                decode.go, replies.go
 //	     Receipt.Done ──▶ partition ──▶ commit              line.go, owned.go, commits.go
+//	     table lost ──▶ Rewind        full ──▶ wait         rewind.go, flow.go
+//	     node dead ──▶ RemoveMembers ──▶ Nudge              remove.go, member.go
 //
 // # Non-obvious
 //
@@ -17,6 +19,21 @@
 // owner. So commits are made one at a time, each under the lock that a
 // rebalance waits for (Replies.committing), the one lock here that is held
 // across I/O.
+//
+// Even an owner may be mistaken: classic franz-go joins anew under another member
+// id, when the group does not know the old one, without saying that anything was
+// lost, and then asks for what moved meanwhile to be revoked. The broker takes a
+// commit from any member. So each commit names the member id that its partitions
+// were assigned under, and is checked against the request itself, just before it
+// is sent (disown in commits.go).
+//
+// Rewind begins an ownership anew at an earlier offset, with an empty line. Old
+// receipts are void then as after a rebalance. What the group has committed is
+// learned first, so that commits do not follow the line back down.
+//
+// Nudges are told after the request that makes the news was written, since asking
+// the group too early finds nothing (member.go). A join that still waits for the
+// other members has them told again.
 //
 // A receipt belongs to one ownership of one partition. What is told to a
 // receipt of a former ownership changes nothing, because nobody commits from

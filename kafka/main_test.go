@@ -106,7 +106,7 @@ func (k *testKafka) committed(t *testing.T, group, topic string, partition int32
 }
 
 // alone is a Table of a cluster of one: strangers are remembered and dropped.
-type alone struct{}
+type alone struct{ routing.Table }
 
 func (alone) Open(context.Context, routing.SessionRow) error { return nil }
 func (alone) Announce(routing.SessionRow)                    {}
@@ -133,6 +133,7 @@ func newCaller() *caller {
 
 func (c *caller) Accepted(_ string, id routing.RequestID) { c.accepted <- id }
 func (c *caller) Deliver(d routing.Delivery)              { c.got <- d }
+func (c *caller) Leave(routing.Leaving)                   {}
 
 // heap is a Sink of this package that keeps what it gets until it is told to
 // settle it.

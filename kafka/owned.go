@@ -26,13 +26,20 @@ func (r *Replies) assigned(ctx context.Context, client *kgo.Client, added map[st
 	if r.total.Load() == 0 || len(gained) > 0 && slices.Max(gained) >= r.total.Load() {
 		r.count(ctx, client)
 	}
+	member, _ := client.GroupMetadata()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for _, p := range r.owned {
+		p.confirmed = member
+	}
 	for _, id := range gained {
-		r.owned[id] = &partition{id: id}
+		r.owned[id] = &partition{id: id, limits: &r.limits, holding: &holding{member: member, confirmed: member}}
 	}
 	r.joined = true
 	r.tellHomesLocked()
+	if len(gained) > 0 && time.Now().Before(r.rewindUntil) {
+		r.rewindLaterLocked()
+	}
 	if len(gained) > 0 {
 		r.log.Info("partitions assigned", "gained", gained, "owned", len(r.owned))
 	}
@@ -55,6 +62,9 @@ func (r *Replies) revoked(ctx context.Context, client *kgo.Client, taken map[str
 	r.committing.Lock()
 	defer r.committing.Unlock()
 	r.commitLocked(ctx, client, gone)
+	r.mu.Lock()
+	r.oweLocked()
+	r.mu.Unlock()
 }
 
 // lost is called by the client when the group has thrown this node out: others
@@ -71,17 +81,21 @@ func (r *Replies) lost(context.Context, *kgo.Client, map[string][]int32) {
 // forget ends the ownership of partitions and answers them.
 func (r *Replies) forget(which func(*partition) bool, member bool) (gone []*partition) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	for id, p := range r.owned {
 		if which(p) {
 			gone = append(gone, p)
 			delete(r.owned, id)
+			delete(r.waits, id)
 		}
 	}
 	r.joined = member && r.joined
 	r.tellHomesLocked()
 	if len(gone) > 0 {
 		r.log.Info("partitions taken away", "taken", len(gone), "owned", len(r.owned), "still_member", member)
+	}
+	r.mu.Unlock()
+	for _, p := range gone {
+		r.steer(p.id)
 	}
 	return gone
 }

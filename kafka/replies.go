@@ -49,6 +49,19 @@ type RepliesOptions struct {
 	Session      time.Duration // Classic: 6 s, the least that brokers allow by default
 	RevokeWait   time.Duration // for replies of a partition that is taken away to be done; the others pause: 50 ms
 	ShutdownWait time.Duration // for all replies to be done before leaving the group: 2 s
+	Commit       time.Duration // between commits: 1 s
+
+	// Backlog is how many replies of a partition may wait for their commit,
+	// and BacklogBytes how large the bodies of those may be that are not done.
+	// A partition over either, by no more than one poll, waits in Kafka until half
+	// of it is gone. Defaults: 100,000 and 64 MiB.
+	Backlog      int
+	BacklogBytes int
+
+	// Tell, if not nil, is called when all nodes of the gateway should Nudge, be
+	// it through the table: this node joins, has given up partitions, or has
+	// left. It must not block, and is called from any goroutine.
+	Tell func()
 }
 
 // Replies reads the reply topic as a member of the gateway's group. Its methods
@@ -67,6 +80,14 @@ type Replies struct {
 	options RepliesOptions
 	log     *slog.Logger
 
+	client atomic.Pointer[kgo.Client] // nil before Run
+	limits lineLimits
+	nudged chan struct{}   // has room for one
+	asked  chan struct{}   // has room for one: a join is on its way
+	room   chan struct{}   // has room for one: a crowded partition has room again
+	gained chan struct{}   // has room for one: partitions came soon after a rewind
+	orders chan *rewinding // has room for one
+
 	total atomic.Int32 // partitions of the topic, 0 where not known; written with mu held
 
 	// committing is held for a commit's whole round trip, so that a rebalance
@@ -74,11 +95,23 @@ type Replies struct {
 	committing sync.Mutex
 	failing    bool // commits fail at the moment; guarded by committing
 
+	// steering orders what the client is told of one partition. It is taken
+	// before mu.
+	steering sync.Mutex
+	stopped  map[int32]bool // guarded by steering
+
 	mu           sync.Mutex
 	owned        map[int32]*partition
-	joined       bool // the group has told what this node owns, be it nothing
+	waits        map[int32]bool // partitions that the router has told to wait
+	joined       bool           // the group has told what this node owns, be it nothing
 	leaving      bool
+	joining      bool // a join is on its way, or waits for the other members
+	owes         int  // how often the others are to be told when this node speaks to the group
 	cancelCommit context.CancelFunc
+	polling      context.Context
+	stopPoll     context.CancelFunc // ends polling
+	rewindTo     time.Time
+	rewindUntil  time.Time // what is gained before is rewound too
 
 	batch   []*routing.Reply // belongs to Run
 	lastErr string           // belongs to Run
@@ -86,7 +119,12 @@ type Replies struct {
 
 // NewReplies checks its options. It does not connect.
 func NewReplies(c Config, o RepliesOptions) (*Replies, error) {
-	r := &Replies{config: c, options: o.withDefaults(), log: c.log(), owned: make(map[int32]*partition)}
+	r := &Replies{
+		config: c, options: o.withDefaults(), log: c.log(),
+		owned: make(map[int32]*partition), waits: make(map[int32]bool), stopped: make(map[int32]bool),
+		nudged: make(chan struct{}, 1), asked: make(chan struct{}, 1), room: make(chan struct{}, 1), gained: make(chan struct{}, 1), orders: make(chan *rewinding, 1),
+	}
+	r.limits = lineLimits{r.options.Backlog, r.options.BacklogBytes, r.room}
 	if r.options.Protocol != Classic && r.options.Protocol != Consumer {
 		return nil, fmt.Errorf("kafka: group protocol %q is neither %s nor %s", o.Protocol, Classic, Consumer)
 	}
@@ -104,6 +142,7 @@ func (o RepliesOptions) withDefaults() RepliesOptions {
 	}{
 		{&o.Heartbeat, 500 * time.Millisecond}, {&o.Session, 6 * time.Second},
 		{&o.RevokeWait, 50 * time.Millisecond}, {&o.ShutdownWait, 2 * time.Second},
+		{&o.Commit, commitEvery},
 	} {
 		if *d.at <= 0 {
 			*d.at = d.than
@@ -111,6 +150,12 @@ func (o RepliesOptions) withDefaults() RepliesOptions {
 	}
 	if o.Protocol == "" {
 		o.Protocol = Classic
+	}
+	if o.Backlog <= 0 {
+		o.Backlog = 100_000
+	}
+	if o.BacklogBytes <= 0 {
+		o.BacklogBytes = 64 << 20
 	}
 	if o.Boot == "" {
 		o.Boot = strconv.FormatInt(time.Now().UnixMilli(), 36)
@@ -129,7 +174,9 @@ func (r *Replies) join() (*kgo.Client, error) {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMinBytes(1), // a reply is not held back for company
-		kgo.FetchMaxWait(time.Second),
+		// A partition that this node gains is first fetched when the fetch that is
+		// on its way has ended: a quiet gateway would wait for that on a failover.
+		kgo.FetchMaxWait(100 * time.Millisecond),
 		kgo.FetchMaxBytes(16 << 20),
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),
@@ -137,6 +184,7 @@ func (r *Replies) join() (*kgo.Client, error) {
 		kgo.OnPartitionsAssigned(r.assigned),
 		kgo.OnPartitionsRevoked(r.revoked),
 		kgo.OnPartitionsLost(r.lost),
+		kgo.WithHooks(joins{r}),
 	}
 	if r.options.Protocol == Consumer {
 		opts = append(opts, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
@@ -155,13 +203,15 @@ func (r *Replies) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("kafka: join the group %s: %w", r.options.Group, err)
 	}
+	r.client.Store(client)
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	if r.options.Protocol == Consumer {
 		running.Go(func() { r.hurry(background, client) })
 	}
-	running.Go(func() { r.watch(background, client) })
-	running.Go(func() { r.commitAlways(background, client) })
+	for _, loop := range []func(context.Context, *kgo.Client){r.watch, r.commitAlways, r.nudges, r.tellAgain, r.steerAlways, r.rewindGained} {
+		running.Go(func() { loop(background, client) })
+	}
 	err = r.poll(ctx, client)
 	r.leave(client)
 	cancel()
@@ -172,8 +222,10 @@ func (r *Replies) Run(ctx context.Context) error {
 // poll reads until ctx ends or the client fails for good.
 func (r *Replies) poll(ctx context.Context, client *kgo.Client) error {
 	for {
-		fetches := client.PollRecords(ctx, pollRecords)
+		interruptible := r.pollContext(ctx)
+		fetches := client.PollRecords(interruptible, pollRecords)
 		batch := r.take(fetches)
+		r.obey(client)
 		client.AllowRebalance()
 		if len(batch) > 0 {
 			r.options.Sink.Deliver(ctx, batch)
@@ -185,7 +237,9 @@ func (r *Replies) poll(ctx context.Context, client *kgo.Client) error {
 		if fetches.IsClientClosed() {
 			return errors.New("kafka: the client of the reply topic was closed")
 		}
-		r.complain(fetches)
+		if interruptible.Err() == nil {
+			r.complain(fetches)
+		}
 	}
 }
 
@@ -202,6 +256,7 @@ func (r *Replies) take(fetches kgo.Fetches) []*routing.Reply {
 	now := time.Now()
 	r.batch = r.batch[:0]
 	var free []routing.Reply
+	left := fetches.NumRecords()
 	fetches.EachPartition(func(at kgo.FetchTopicPartition) {
 		r.mu.Lock()
 		p := r.owned[at.Partition]
@@ -210,11 +265,12 @@ func (r *Replies) take(fetches kgo.Fetches) []*routing.Reply {
 			return // not this node's any longer: the next owner reads it
 		}
 		for _, record := range at.Records {
+			left--
 			if len(free) == 0 {
-				free = make([]routing.Reply, slab)
+				free = make([]routing.Reply, min(slab, left+1))
 			}
 			reply := &free[0]
-			token := p.add(record.Offset, sinceStart(now))
+			token := p.add(record.Offset, len(record.Value), sinceStart(now))
 			if why := decodeReply(record, reply); why != "" {
 				*reply = routing.Reply{}
 				r.drop(record, why)
@@ -225,6 +281,9 @@ func (r *Replies) take(fetches kgo.Fetches) []*routing.Reply {
 			reply.Receipt, reply.Token = p, token
 			r.batch = append(r.batch, reply)
 			free = free[1:]
+		}
+		if p.isCrowded() {
+			r.steer(p.id)
 		}
 	})
 	return r.batch
@@ -273,6 +332,7 @@ func (r *Replies) leave(client *kgo.Client) {
 	if err := client.LeaveGroupContext(ctx); err != nil {
 		r.log.Warn("the group was not left cleanly", "group", r.options.Group, "err", err)
 	}
+	r.tell()
 	client.CloseAllowingRebalance()
 }
 

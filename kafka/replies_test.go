@@ -128,7 +128,7 @@ func TestRoundTrip(t *testing.T) {
 				if d.Reply.ConsumedBy != "a" || d.Reply.Consumed.IsZero() {
 					t.Errorf("%s: got %+v", c.body, d.Reply)
 				}
-				b.session.Wrote(d.Seq)
+				b.session.Wrote(b.caller, d.Seq)
 			}
 		}
 		m.stop()

@@ -1,18 +1,40 @@
 package routing
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
-// deliver takes a reply whose session this is: a part, the outcome, or one that
-// nobody waits for any longer.
-func (s *Session) deliver(n uint64, reply *Reply, path Path) {
-	r := s.router
+// deliver takes a reply whose session this is, as far as this node knows: sure
+// says that the table has just said so too.
+func (s *Session) deliver(reply *Reply, path Path, sure bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_, n, _ := reply.ID.Split()
+	switch {
+	case s.state == resuming:
+		s.early = append(s.early, reply)
+	case s.state == ended:
+		s.router.reroute(reply)
+	case n > s.counter && s.acks && !sure:
+		// Not a request of this node's: perhaps of one that has taken the session
+		// over, of which this node has not heard yet.
+		s.router.reroute(reply)
+	default:
+		s.takeLocked(reply, path)
+	}
+}
+
+// takeLocked deals with a reply: a part, the outcome, or one that nobody waits
+// for any longer.
+func (s *Session) takeLocked(reply *Reply, path Path) {
+	r := s.router
+	_, n, _ := reply.ID.Split()
 	o := s.open[n]
-	if o == nil || o.ID != reply.ID {
+	switch {
+	case o != nil && o.adopted && o.ID == "":
+		o.ID = reply.ID // its salt was not in its row
+	case o == nil && s.keepLatestLocked(reply):
+		r.observer.Count(Drops, string(DropDuplicate))
+		return
+	case o == nil || o.ID != reply.ID:
 		r.drop(reply, s.whyNotOpenLocked(n, o))
 		return
 	}
@@ -58,123 +80,20 @@ func (s *Session) failLocked(o *open, e *Error) {
 	s.pushLocked(o, Delivery{Err: e}, "")
 }
 
-// sinkLocked is where the messages of a request go; nil where nobody listens.
-func (s *Session) sinkLocked(o *open) Sink {
-	if o.own != nil {
-		return o.own
-	}
-	return s.sink
-}
-
 // pushLocked hands a delivery to the request's sink. A delivery to the
-// session's own sink waits in unacked for its acknowledgement.
+// session's own sink waits in unacked for its acknowledgement; where no socket is
+// attached it waits there for one.
 func (s *Session) pushLocked(o *open, d Delivery, path Path) {
 	d.ClientID, d.ID, d.N, d.WantHeaders = o.Call.ClientID, o.ID, o.parts, o.Call.WantHeaders
 	d.Trace = o.trace(d.Reply, path)
 	o.parts++
-	if d.Reply != nil {
-		d.receipt, d.token = d.Reply.Receipt, d.Reply.Token
-	}
+	to := s.sinkLocked(o)
 	if o.own == nil {
 		s.seq++
 		d.Seq = s.seq
-		s.awaitAckLocked(d)
+		s.awaitAckLocked(o, d)
 	}
-	s.sinkLocked(o).Deliver(d)
-}
-
-// awaitAckLocked files a delivery as not acknowledged.
-func (s *Session) awaitAckLocked(d Delivery) {
-	now := time.Now()
-	s.unacked = append(s.unacked, unacked{seq: d.Seq, since: now, at: now, receipt: d.receipt, token: d.token})
-	if !s.patient {
-		s.patience.target, s.patient = s, true
-		s.router.wheel.arm(&s.patience, now.Add(s.router.limits.Patience))
+	if to != nil {
+		to.Deliver(d)
 	}
-}
-
-// Wrote tells that everything up to seq is on the socket. Where the client does
-// not acknowledge, that is as good as an acknowledgement.
-func (s *Session) Wrote(seq uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	for i := len(s.unacked) - 1; i >= 0; i-- {
-		u := &s.unacked[i]
-		if u.seq > seq {
-			continue
-		}
-		if u.written {
-			break
-		}
-		s.router.observer.Stage(StagePush, now.Sub(u.at))
-		u.at, u.written = now, true
-	}
-	if !s.acks {
-		s.trimLocked(seq)
-	}
-}
-
-// Ack takes a client's word that everything up to seq has arrived. It answers
-// an error when nothing with that seq was ever sent.
-func (s *Session) Ack(seq uint64) *Error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if seq > s.seq {
-		return refuse(InvalidRequest, false, "seq %d was never sent: the newest is %d", seq, s.seq)
-	}
-	now := time.Now()
-	for i := range s.unacked {
-		if s.unacked[i].seq > seq {
-			break
-		}
-		s.router.observer.Stage(StageAck, now.Sub(s.unacked[i].at))
-	}
-	s.trimLocked(seq)
-	return nil
-}
-
-// trimLocked settles and forgets all deliveries up to seq.
-func (s *Session) trimLocked(seq uint64) {
-	n := 0
-	for n < len(s.unacked) && s.unacked[n].seq <= seq {
-		s.unacked[n].settle()
-		n++
-	}
-	if n == 0 {
-		return
-	}
-	s.unacked = slices.Delete(s.unacked, 0, n)
-	if len(s.unacked) == 0 {
-		s.patient = false
-		s.router.wheel.disarm(&s.patience)
-	}
-}
-
-// expire is called by the wheel when the oldest delivery may have waited too
-// long: a client that does not acknowledge must not hold up a partition's
-// commits for everybody else.
-func (s *Session) expire(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	patience := s.router.limits.Patience
-	for i := range s.unacked {
-		u := &s.unacked[i]
-		if wait := u.since.Add(patience); wait.After(now) {
-			s.router.wheel.arm(&s.patience, wait)
-			return
-		}
-		u.settle()
-	}
-	s.patient = false
-}
-
-// settle tells the receipt, and whether there was one.
-func (u *unacked) settle() bool {
-	if u.receipt == nil {
-		return false
-	}
-	u.receipt.Done(u.token)
-	u.receipt = nil
-	return true
 }

@@ -20,20 +20,55 @@
 // elsewhere. The others, the strangers, are handed to the table in batches by
 // a goroutine of the router's own: deliver here, else one relay, never a second.
 //
+// A session of a client that acknowledges outlives its socket ([Session.Detach])
+// and its node ([Router.Resume]). Until a reply is acknowledged it is in at least
+// one place that a crash does not take: its record, whose offset is not committed;
+// the owner's inbox; or the session's held list. Session.unacked is a copy beside
+// that place, and a [Receipt] is how the place learns that it may forget.
+//
+// # Files
+//
+// request.go, session.go, errors.go and table.go are the nouns and the interfaces
+// that others fill. submit.go is the way in, deliver.go and relay.go the way back,
+// ack.go, hold.go and resume.go what makes it survive. affinity.go makes ids that
+// hash home, wheel.go keeps the deadlines.
+//
 // # Non-obvious
 //
 // Lock order: Session.mu, then wheel.mu; Session.mu, then whatever a Sink
 // locks. A sink must therefore never call into its session with its own lock
 // held. No lock is held while the table or the producer is called, except that
-// Rows.Claim and Rows.Release (which only append to a queue) run under
-// Session.mu, so that a row's claim always precedes its release.
+// the methods of [Rows] (which only append to a queue) run under Session.mu, so
+// that a row's claim always precedes its release.
 //
 // A reply can be faster than the acknowledgement of its own request: the
 // consumer and the producer are different connections. Request.Produced for a
 // request that is no longer open is normal and does nothing.
 //
-// Every reply carries a [Receipt], told exactly once that the place it came
+// Every reply carries a Receipt, told exactly once that the place it came
 // from need not keep it any longer. A receipt that is never told holds up that
 // partition's commits for ever, so every path out of Deliver ends in one:
-// written, acknowledged, relayed, or dropped under a name.
+// written, acknowledged, relayed, held, or dropped under a name.
+//
+// A row is released when its outcome is acknowledged, not when it is delivered:
+// between the two the node may die, and the next owner must know that the client
+// still waits.
+//
+// A reply to a request that this node never made is not a stray one, as long as
+// the table has not said so: the session may have been taken over and be back, or
+// be elsewhere without this node having heard of it. So it is routed, and only the
+// table's word ([Here]) makes it unknown.
+//
+// The same record may come twice while its first copy is unacknowledged: its
+// partition moved. The newer receipt is then the one that counts, and the older
+// copy's place may be gone.
+//
+// A session goes from node to node and back. Only an epoch that is one more than
+// the node's own says that nobody had it in between; otherwise what this node
+// remembers of it is compared with its rows. RequestIDs of different owners
+// cannot collide, since an owner counts on from its epoch, shifted left.
+//
+// Between the table's naming a node the owner and the session's being there,
+// replies for it arrive: so the session is filed, as resuming, before the table is
+// asked.
 package routing

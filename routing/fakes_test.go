@@ -52,6 +52,20 @@ func (c *cluster) End(SessionID)                          { c.note("end") }
 func (c *cluster) Claim(row Row)                          { c.note("claim %d", row.N) }
 func (c *cluster) Release(_ SessionID, n uint64)          { c.note("release %d", n) }
 
+func (c *cluster) Unhold(id RequestID) { c.note("unhold %s", id) }
+
+func (c *cluster) Resume(context.Context, Resumption) (Resumed, error) {
+	return Resumed{}, ErrSessionGone
+}
+
+func (c *cluster) Hold(_ context.Context, held []Holding) []Verdict {
+	verdicts := make([]Verdict, len(held))
+	for i := range held {
+		verdicts[i] = Verdict{Fate: Here}
+	}
+	return verdicts
+}
+
 func (c *cluster) Route(_ context.Context, replies []*Reply) []Verdict {
 	c.mu.Lock()
 	judge := c.judge
@@ -71,6 +85,13 @@ type client struct {
 	mu       sync.Mutex
 	accepted []string
 	got      []Delivery
+	left     []Leaving
+}
+
+func (c *client) Leave(why Leaving) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = append(c.left, why)
 }
 
 func (c *client) Accepted(clientID string, _ RequestID) {

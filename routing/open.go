@@ -10,6 +10,7 @@ type open struct {
 	n         uint64
 	own       Sink // where the outcome goes, if not to the session's sink
 	submitted time.Time
+	adopted   bool // another node made it: what is known of it is its row
 
 	accepted time.Time // zero until Kafka acknowledged it
 	at       RecordAt  // where it stands in the request topic
@@ -19,7 +20,7 @@ type open struct {
 
 // row is what the table keeps of the request.
 func (o *open) row() Row {
-	return Row{Session: o.session.id, N: o.n, Service: o.Service.Name, ClientID: o.Call.ClientID, Deadline: o.Deadline}
+	return Row{Session: o.session.id, N: o.n, Service: o.Service.Name, ClientID: o.Call.ClientID, Digest: o.Call.Digest, Deadline: o.Deadline}
 }
 
 // expire is called by the wheel when the deadline has passed.

@@ -22,13 +22,13 @@ const (
 // Limits.Strangers: Kafka then keeps the rest.
 func (r *Router) Deliver(ctx context.Context, replies []*Reply) {
 	for _, reply := range replies {
-		session, n, ok := reply.ID.Split()
+		session, _, ok := reply.ID.Split()
 		if !ok {
 			r.drop(reply, DropUnknownRequest)
 			continue
 		}
 		if s, here := r.sessions.Load(session); here {
-			s.(*Session).deliver(n, reply, PathHome)
+			s.(*Session).deliver(reply, PathHome, false)
 			continue
 		}
 		select {
@@ -40,15 +40,39 @@ func (r *Router) Deliver(ctx context.Context, replies []*Reply) {
 }
 
 // DeliverRelayed takes replies from this node's inbox, in order. It does not
-// block. A reply whose session has gone is dropped: there is never a second relay.
+// block. A reply whose session has moved on is routed anew.
 func (r *Router) DeliverRelayed(replies []*Reply) {
 	for _, reply := range replies {
-		session, n, _ := reply.ID.Split()
+		session, _, _ := reply.ID.Split()
 		if s, here := r.sessions.Load(session); here {
-			s.(*Session).deliver(n, reply, PathRelay)
+			s.(*Session).deliver(reply, PathRelay, false)
 			continue
 		}
-		r.drop(reply, DropSessionGone)
+		r.reroute(reply)
+	}
+}
+
+// reroute sends a reply that is here to wherever its session is. It does not
+// block; what waits is bounded by the sessions that had it.
+func (r *Router) reroute(reply *Reply) { r.astray.put(reply) }
+
+// forward hands the replies that have to be routed anew to the relay, until ctx ends.
+func (r *Router) forward(ctx context.Context) {
+	for {
+		select {
+		case <-r.astray.wakeup:
+		case <-ctx.Done():
+			return
+		}
+		for batch := r.astray.take(relayBatch); len(batch) > 0; batch = r.astray.take(relayBatch) {
+			for _, reply := range batch {
+				select {
+				case r.strangers <- reply:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
 	}
 }
 
@@ -125,12 +149,13 @@ func (r *Router) settle(reply *Reply, v Verdict) (again bool) {
 		r.observer.Count(Replies, string(PathHeld))
 		reply.done()
 	case Here:
-		session, n, _ := reply.ID.Split()
+		session, _, _ := reply.ID.Split()
 		if s, here := r.sessions.Load(session); here {
-			s.(*Session).deliver(n, reply, PathHome)
+			s.(*Session).deliver(reply, PathHome, true)
 			return false
 		}
-		r.drop(reply, DropSessionGone)
+		// It was this node's before a restart, or is about to be resumed here.
+		r.holds.put(Holding{Session: session, Epoch: v.Epoch, Reply: reply})
 	case Dropped:
 		if v.Drop == DropUnknownRequest && time.Since(reply.Consumed) < rowGrace {
 			return true

@@ -1,6 +1,9 @@
 package routing
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // NodeID names one gateway process. It is unique in the cluster and stays the
 // same across restarts.
@@ -114,6 +117,7 @@ type Reply struct {
 
 	Receipt Receipt // nil where nobody keeps count
 	Token   Token
+	settled uint32 // 1 once the receipt was told; atomic
 }
 
 // ServiceError is a service's own word for what went wrong.
@@ -133,10 +137,10 @@ type Receipt interface {
 // anyone else.
 type Token struct{ A, B int64 }
 
-// done settles the reply with the place it came from.
+// done settles the reply with the place it came from, the first time that it is
+// called: a client's acknowledgement may meet the reply's being held.
 func (r *Reply) done() {
-	if r.Receipt != nil {
+	if r.Receipt != nil && atomic.CompareAndSwapUint32(&r.settled, 0, 1) {
 		r.Receipt.Done(r.Token)
-		r.Receipt = nil
 	}
 }

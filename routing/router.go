@@ -28,6 +28,8 @@ type Limits struct {
 	Reply        int           // bytes of a reply's body: 1 MiB
 	Strangers    int           // replies for other nodes that wait for the table: 65,536
 	Patience     time.Duration // an unacknowledged delivery may hold up commits: 5 s
+	Resume       time.Duration // a session lives without a socket: 2 min
+	Unacked      int           // bytes of replies that a session keeps in memory: 1 MiB
 }
 
 // Options are what a Router is made of.
@@ -57,7 +59,9 @@ type Router struct {
 	sessions  sync.Map // SessionID -> *Session
 	attached  atomic.Int64
 	inFlight  atomic.Int64
-	strangers chan *Reply
+	strangers chan *Reply     // replies for other nodes, on their way to the table
+	astray    *queue[*Reply]  // replies whose session has left this node
+	holds     *queue[Holding] // replies to be held
 }
 
 // New makes a router. It serves as soon as Run does.
@@ -65,6 +69,7 @@ func New(o Options) *Router {
 	r := &Router{
 		node: o.Node, services: make(map[string]*Service), producer: o.Producer, table: o.Table,
 		observer: o.Observer, log: o.Log, limits: o.Limits.withDefaults(), wheel: newWheel(),
+		astray: newQueue[*Reply](), holds: newQueue[Holding](),
 	}
 	for _, s := range o.Services {
 		r.services[s.Name] = s
@@ -83,13 +88,16 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		at   *int
 		than int
-	}{{&l.OpenRequests, 256}, {&l.InFlight, 100_000}, {&l.Sessions, 1_000_000}, {&l.Reply, 1 << 20}, {&l.Strangers, 1 << 16}} {
+	}{{&l.OpenRequests, 256}, {&l.InFlight, 100_000}, {&l.Sessions, 1_000_000}, {&l.Reply, 1 << 20}, {&l.Strangers, 1 << 16}, {&l.Unacked, 1 << 20}} {
 		if *d.at <= 0 {
 			*d.at = d.than
 		}
 	}
 	if l.Patience <= 0 {
 		l.Patience = 5 * time.Second
+	}
+	if l.Resume <= 0 {
+		l.Resume = 2 * time.Minute
 	}
 	return l
 }
@@ -100,6 +108,8 @@ func (r *Router) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() { r.wheel.run(ctx) })
+	running.Go(func() { r.hold(ctx) })
+	running.Go(func() { r.forward(ctx) })
 	r.relay(ctx)
 }
 
@@ -131,22 +141,18 @@ type OpenSession struct {
 // time, until the table knows it; a table that is away costs the session its
 // ability to be resumed, not its service. The error is Overloaded.
 func (r *Router) Open(ctx context.Context, o OpenSession) (*Session, *Error) {
-	if n := r.attached.Add(1); n > int64(r.limits.Sessions) {
-		r.attached.Add(-1)
+	if !r.enroll() {
 		r.observer.Count(Refusals, string(Overloaded))
 		return nil, refuse(Overloaded, true, "this node has as many sessions as it may")
 	}
-	s := &Session{id: newSessionID(), subject: o.Subject, acks: o.Acks, sink: o.Sink, router: r}
+	s := &Session{id: newSessionID(), subject: o.Subject, acks: o.Acks, sink: o.Sink, router: r, epoch: 1}
 	if o.Acks {
 		s.secret = randomText()
-	}
-	row := s.row()
-	if o.Acks {
-		if err := r.table.Open(ctx, row); err != nil {
+		if err := r.table.Open(ctx, s.row()); err != nil {
 			r.log.Warn("session cannot be resumed", "session", string(s.id), "err", err)
 		}
 	} else {
-		r.table.Announce(row)
+		r.table.Announce(s.row())
 	}
 	r.sessions.Store(s.id, s)
 	return s, nil
@@ -165,18 +171,20 @@ func (r *Router) EachSession(ready func() bool, take func(s SessionRow, open []R
 		s := value.(*Session)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if !s.closed {
+		if s.state == live {
 			take(s.row(), s.rowsLocked())
 		}
 		return true
 	})
 }
 
-// closed forgets a session. It is called with the session's lock held.
-func (r *Router) closed(s *Session) {
-	r.sessions.Delete(s.id)
-	r.attached.Add(-1)
-	r.table.End(s.id)
+// enroll counts a session in, unless the node has as many as it may.
+func (r *Router) enroll() bool {
+	if r.attached.Add(1) > int64(r.limits.Sessions) {
+		r.attached.Add(-1)
+		return false
+	}
+	return true
 }
 
 // admit counts a request in, unless the node has as many as it may.

@@ -83,7 +83,7 @@ func TestRequestAndReply(t *testing.T) {
 		t.Fatalf("outcomes: %+v", got)
 	}
 	want(t, "done before the write", b.received.offsets(), nil)
-	s.Wrote(1)
+	s.Wrote(c, 1)
 	want(t, "done after the write", b.received.offsets(), []int64{40})
 	want(t, "accepted", c.accepted, []string{"1"})
 	want(t, "table", b.cluster.log, []string{"announce", "claim 1", "release 1"})
@@ -97,18 +97,18 @@ func TestRequestAndReply(t *testing.T) {
 // sent is refused.
 func TestAcknowledgementSettles(t *testing.T) {
 	b := newBench(t, Limits{})
-	s, _ := b.open(t, true)
+	s, c := b.open(t, true)
 	for n := range int64(3) {
 		id, _ := s.Submit(call(strconv.FormatInt(n, 10)), nil)
 		b.deliver(t, b.reply(id, n))
 	}
-	s.Wrote(3)
+	s.Wrote(c, 3)
 	want(t, "done after the write", b.received.offsets(), nil)
-	if err := s.Ack(2); err != nil {
+	if err := s.Ack(c, 2); err != nil {
 		t.Fatal(err)
 	}
 	want(t, "done after ack 2", b.received.offsets(), []int64{0, 1})
-	if err := s.Ack(4); err == nil || err.Word != InvalidRequest {
+	if err := s.Ack(c, 4); err == nil || err.Word != InvalidRequest {
 		t.Errorf("ack of what was never sent: %v", err)
 	}
 	s.Close()

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -20,8 +21,30 @@ type Sessions interface {
 	Open(ctx context.Context, s SessionRow) error
 	// Announce records a session soon. It does not block.
 	Announce(s SessionRow)
+	// Resume gives this node a session that its client wants back: it checks
+	// secret and subject, makes this node the owner, raises the epoch and tells
+	// the node that was the owner before. It blocks, for a bounded time. The error
+	// is ErrSessionGone where there is no such session for this client.
+	Resume(ctx context.Context, s Resumption) (Resumed, error)
 	// End forgets a session and all its rows, soon. It does not block.
 	End(id SessionID)
+}
+
+// ErrSessionGone says that a session has expired, or was never this client's.
+var ErrSessionGone = errors.New("there is no such session")
+
+// Resumption is what a client shows to get its session back.
+type Resumption struct {
+	ID      SessionID
+	Subject string
+	Secret  []byte // SHA-256 of the secret
+}
+
+// Resumed is what the table knew of a session.
+type Resumed struct {
+	Epoch uint64   // of the take-over that this is
+	Rows  []Row    // requests that have no acknowledged outcome
+	Held  []*Reply // oldest first; they stay held until Unhold
 }
 
 // Rows takes what open requests leave behind. Both methods only append to a
@@ -30,6 +53,8 @@ type Sessions interface {
 type Rows interface {
 	Claim(row Row)
 	Release(session SessionID, n uint64)
+	// Unhold forgets the held replies to a request.
+	Unhold(id RequestID)
 }
 
 // Relay hands replies to the nodes that own their sessions.
@@ -40,6 +65,18 @@ type Relay interface {
 	// be routed again. It blocks for a round trip or two, and does not call
 	// receipts: the router does, by the verdict.
 	Route(ctx context.Context, replies []*Reply) []Verdict
+	// Hold keeps replies for sessions of this node, whose clients have not
+	// acknowledged them, so that they need not be kept where they came from. The
+	// verdict is Held; Here from a table that keeps nothing; Moved when another
+	// node has taken the session over. It blocks as Route does.
+	Hold(ctx context.Context, held []Holding) []Verdict
+}
+
+// Holding is a reply to be held.
+type Holding struct {
+	Session SessionID
+	Epoch   uint64 // that this node owns the session under
+	Reply   *Reply
 }
 
 // SessionRow is what the table keeps of a session.
@@ -56,12 +93,15 @@ type Row struct {
 	N        uint64
 	Service  string
 	ClientID string
+	Digest   uint64 // as Call.Digest
 	Deadline time.Time
 }
 
 // Verdict is what became of a reply that was routed.
 type Verdict struct {
 	Fate Fate
+	// Epoch is the session's when Fate is Here.
+	Epoch uint64
 	// Drop is the reason when Fate is Dropped.
 	Drop Drop
 	// Err is why when Fate is Failed.
@@ -76,5 +116,6 @@ const (
 	Relayed             // it is in its owner's inbox
 	Held                // it is kept for a session that no live node has attached
 	Dropped             // nobody waits for it
-	Here                // its session is this node's after all: deliver again
+	Here                // its session is this node's after all: deliver again (or, of Hold: keep it)
+	Moved               // another node has taken its session over: route it
 )

@@ -5,6 +5,20 @@ import (
 	"time"
 )
 
+// Trace tells how a request travelled, as far as its owner knows. Zero times
+// and partitions of -1 are unknown.
+type Trace struct {
+	ID         RequestID
+	Node       NodeID
+	Service    string
+	Request    RecordAt
+	Reply      RecordAt
+	ConsumedBy NodeID
+	Path       Path
+
+	Submitted, Accepted, Replied, Consumed, Relayed, Pushed time.Time
+}
+
 // MarshalJSON writes the trace as clients see it, through every door: what is
 // not known is left out, and times are Unix milliseconds with a fraction.
 //

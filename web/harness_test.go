@@ -75,7 +75,7 @@ func (p *topic) settledCount() int {
 }
 
 // alone is the table of a single node.
-type alone struct{}
+type alone struct{ routing.Table }
 
 func (alone) Open(context.Context, routing.SessionRow) error { return nil }
 func (alone) Announce(routing.SessionRow)                    {}

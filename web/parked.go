@@ -45,6 +45,9 @@ func (s *Server) giveBack(p *parked) {
 // Accepted implements routing.Sink.
 func (p *parked) Accepted(string, routing.RequestID) {}
 
+// Leave implements routing.Sink: a call's own sink is never left.
+func (p *parked) Leave(routing.Leaving) {}
+
 // Deliver implements routing.Sink. A part is settled as it comes: its call is on
 // this node's own connection, so no other node could ever answer with it, and a
 // long stream must not hold up its partition's commits.

@@ -83,6 +83,9 @@ func (b *batch) leave() {
 // Accepted is not for this door.
 func (b *batch) Accepted(string, routing.RequestID) {}
 
+// Leave does nothing: the connection is told itself.
+func (b *batch) Leave(routing.Leaving) {}
+
 // Deliver takes the outcome of a request. A plain client cannot resume: what is
 // kept here serves nobody else, so the place where it came from is told at
 // once, and need not wait for the rest of the batch.

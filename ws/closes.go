@@ -10,8 +10,8 @@ type closing struct {
 }
 
 // The ways in which the gateway ends a socket, and what the client should do.
-// (4401, 4403, 4409, 4410 and 4429 are reserved for authentication, take-over,
-// sessions that have expired, and rates.)
+// (4401, 4403, 4410 and 4429 are reserved for authentication, sessions that have
+// expired, and rates.)
 var (
 	closeBye       = closing{1000, "bye", "bye"}                                                     // it said $/bye: stop
 	closeBinary    = closing{1003, "binary", "binary frames are not served"}                         // stop: a bug
@@ -26,6 +26,9 @@ var (
 	closeProtocol  = closing{4406, "subprotocol", "the subprotocol is parley.v1, or none"}           // stop: a bug
 	closeNoHello   = closing{4408, "no_hello", "no $/hello in time"}                                 // retry
 	closeSlowFrame = closing{4408, "slow_frame", "a message that was begun did not end"}             // retry
+	closeTaken     = closing{4409, "taken_over", "another socket has resumed the session"}           // stop
+	closeUnread    = closing{4413, "unacknowledged", "too much is unacknowledged: it is held"}       // resume
+	closeNoResume  = closing{1012, "unavailable", "sessions cannot be resumed at the moment"}        // resume, jittered
 	closeSlow      = closing{4413, "slow_client", "too much is unread"}                              // resume
 	lostPong       = closing{1006, "no_pong", "no answer to a ping: closed without a frame"}         // never sent
 	lostWrite      = closing{1006, "write_timeout", "a write took too long: closed without a frame"} // never sent
@@ -40,7 +43,7 @@ func (c *closing) sent() bool { return c.code != 1006 }
 // went wrong, here or there.
 func (c *closing) refusal() bool {
 	switch c {
-	case &closeBye, &closeRestart, &closeAge, &lostClient, &lostShutdown:
+	case &closeBye, &closeRestart, &closeAge, &closeTaken, &lostClient, &lostShutdown:
 		return false
 	}
 	return true

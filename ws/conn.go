@@ -70,10 +70,14 @@ func (c *conn) open(ctx context.Context) bool {
 		c.close(&closeCrowded)
 		return false
 	}
-	c.mu.Lock()
-	c.session = session
-	c.mu.Unlock()
+	c.setSession(session)
 	return true
+}
+
+func (c *conn) setSession(s *routing.Session) {
+	c.mu.Lock()
+	c.session = s
+	c.mu.Unlock()
 }
 
 // readAll reads messages until the socket ends.

@@ -52,7 +52,7 @@ func (c *conn) ack(p *parser, params []byte) *routing.Error {
 	if jsontext.Value(text).Kind() != '0' || err != nil || seq != math.Trunc(seq) || seq < 0 || seq > 1<<53 {
 		return badParams("params.seq must be the seq of a message")
 	}
-	return c.session.Ack(uint64(seq))
+	return c.session.Ack(c, uint64(seq))
 }
 
 // cancel ends an open request, and tells whether there was one.

@@ -171,12 +171,14 @@ func appendAccepted(dst []byte, clientID string, id routing.RequestID) []byte {
 	return append(dst, "}}"...)
 }
 
-func (s *Server) appendWelcome(dst []byte, session *routing.Session) []byte {
+func (s *Server) appendWelcome(dst []byte, session *routing.Session, resumed bool) []byte {
 	dst = append(dst, head+`"method":"$/welcome","params":{"session":`...)
 	dst = appendText(dst, session.ID())
 	dst = append(dst, `,"secret":`...)
 	dst = appendText(dst, session.Secret())
-	dst = append(dst, `,"resumed":false,"node":`...)
+	dst = append(dst, `,"resumed":`...)
+	dst = strconv.AppendBool(dst, resumed)
+	dst = append(dst, `,"node":`...)
 	dst = appendText(dst, s.o.Router.Node())
 	dst = append(dst, `,"limits":{"frame":`...)
 	dst = strconv.AppendInt(dst, s.o.Frame, 10)

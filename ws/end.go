@@ -24,7 +24,7 @@ func (c *conn) closeLocked(why *closing) {
 	if c.dead || !c.why.CompareAndSwap(nil, why) {
 		return
 	}
-	if why == &closeSlow {
+	if why == &closeSlow || why == &closeTaken || why == &closeUnread {
 		c.forgetLocked()
 	}
 	c.windUpLocked()
@@ -97,7 +97,7 @@ func (c *conn) end() {
 	var session routing.SessionID
 	if c.session != nil {
 		session = c.session.ID()
-		c.session.Close()
+		c.session.Detach(c)
 	}
 	c.server.ended(session, why)
 }

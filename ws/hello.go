@@ -12,11 +12,14 @@ import (
 // which there is none of yet.)
 type hello struct {
 	accepted bool
+	resume   bool
+	session  string
+	secret   string
 	open     [][]byte // ids that the client still waits for
 }
 
-// hello makes the session one that acknowledges. There is no resuming yet, so
-// that whatever the client waits for is gone.
+// hello makes the session one that acknowledges: the client's own, where it has
+// one and shows its secret, else a new one. It waits for the table.
 func (c *conn) hello(p *parser, m *message, to *batch) *routing.Error {
 	switch {
 	case c.greeted:
@@ -39,16 +42,52 @@ func (c *conn) hello(p *parser, m *message, to *batch) *routing.Error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
+	if h.resume && c.resume(ctx, &h) {
+		return nil
+	}
 	if !c.open(ctx) {
 		return nil
 	}
-	c.sendText(c.server.appendWelcome(nil, c.session))
+	c.sendText(c.server.appendWelcome(nil, c.session, false))
 	for _, id := range h.open {
 		c.refused(nil, id, &routing.Error{
 			Word: routing.SessionGone, Outcome: routing.Unknown, Message: "the session that made this request cannot be resumed",
 		})
 	}
 	return nil
+}
+
+// resume gives the client its session back, and tells whether the hello ends
+// with that: not where the session is gone, and the client gets a new one.
+func (c *conn) resume(ctx context.Context, h *hello) bool {
+	ids := make([]string, len(h.open))
+	for i, id := range h.open {
+		ids[i] = string(id)
+	}
+	_, unknown, e := c.server.o.Router.Resume(ctx, routing.ResumeSession{
+		ID: routing.SessionID(h.session), Secret: h.secret, Open: ids, Sink: c,
+		Attached: func(s *routing.Session) {
+			c.setSession(s)
+			c.sendText(c.server.appendWelcome(nil, s, true))
+		},
+	})
+	switch {
+	case e == nil:
+	case e.Word == routing.SessionGone:
+		return false
+	case e.Word == routing.Overloaded:
+		c.close(&closeCrowded)
+		return true
+	default:
+		c.close(&closeNoResume)
+		return true
+	}
+	for _, id := range unknown {
+		c.refused(nil, []byte(id), &routing.Error{
+			Word: routing.UnknownRequest, Outcome: routing.Unknown, Message: "the session knows no such request",
+		})
+	}
+	return true
 }
 
 // hello reads the params of $/hello, with at most so many open ids.
@@ -74,19 +113,26 @@ func (p *parser) hello(params []byte, maxOpen int) (h hello, e *routing.Error) {
 	if e != nil || resume == nil {
 		return h, asParams(e)
 	}
-	h.open, e = p.resume(resume, maxOpen)
+	h.resume = true
+	e = p.resume(resume, maxOpen, &h)
 	return h, asParams(e)
 }
 
 // resume reads the resume of a hello.
-func (p *parser) resume(text []byte, maxOpen int) (open [][]byte, e *routing.Error) {
+func (p *parser) resume(text []byte, maxOpen int, h *hello) (e *routing.Error) {
 	var list []byte
 	e = p.each(text, "resume", func(name, value []byte) *routing.Error {
 		kind := jsontext.Value(value).Kind()
 		switch string(unquote(name)) {
 		case "session":
+			if kind == '"' {
+				h.session = string(unquote(value))
+			}
 			return mustBe(kind == '"', "resume.session", "a string")
 		case "secret":
+			if kind == '"' {
+				h.secret = string(unquote(value))
+			}
 			return mustBe(kind == '"', "resume.secret", "a string")
 		case "open":
 			list = value
@@ -94,10 +140,10 @@ func (p *parser) resume(text []byte, maxOpen int) (open [][]byte, e *routing.Err
 		}
 		return nil
 	})
-	if e != nil || list == nil {
-		return nil, e
+	if e == nil && list != nil {
+		h.open, e = p.ids(list, maxOpen)
 	}
-	return p.ids(list, maxOpen)
+	return e
 }
 
 // ids reads an array of ids.

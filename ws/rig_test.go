@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net"
@@ -27,13 +28,14 @@ type rig struct {
 	topics  *topics
 	counted *counted
 	pipes   *pipes
+	table   *oneNode
 }
 
 // newRig starts a node, which ends with the test. It works in a synctest bubble.
 func newRig(t testing.TB, o Options) *rig {
-	r := &rig{t: t, topics: newTopics(), counted: &counted{}, pipes: newPipes()}
+	r := &rig{t: t, topics: newTopics(), counted: &counted{}, pipes: newPipes(), table: &oneNode{}}
 	o.Router = routing.New(routing.Options{
-		Node: "a", Producer: r.topics, Table: noTable{}, Observer: r.counted, Services: r.topics.services(),
+		Node: "a", Producer: r.topics, Table: r.table, Observer: r.counted, Services: r.topics.services(),
 		Limits: routing.Limits{OpenRequests: o.OpenRequests},
 	})
 	if o.Observer == nil {
@@ -51,6 +53,7 @@ func newRig(t testing.TB, o Options) *rig {
 		if err := r.server.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
+		r.router.Removed() // those that wait for their clients to come back
 		if n := r.router.Sessions(); n != 0 {
 			t.Errorf("%d sessions are left", n)
 		}
@@ -167,6 +170,13 @@ func parse(t testing.TB, frame string) (r response) {
 	return r
 }
 
+func parseInto(t testing.TB, text []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(text, into); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+}
+
 func same[T comparable](t testing.TB, what string, got, want T) {
 	t.Helper()
 	if got != want {
@@ -258,15 +268,58 @@ func (p *topics) count() int {
 	return len(p.seen)
 }
 
-// noTable is the table of a node that is alone.
-type noTable struct{}
+// oneNode is the table of a node that is alone: it knows which sessions may be
+// resumed.
+type oneNode struct {
+	mu       sync.Mutex
+	sessions map[routing.SessionID]routing.SessionRow
+	away     error // what Resume answers instead
+}
 
-func (noTable) Open(context.Context, routing.SessionRow) error { return nil }
-func (noTable) Announce(routing.SessionRow)                    {}
-func (noTable) End(routing.SessionID)                          {}
-func (noTable) Claim(routing.Row)                              {}
-func (noTable) Release(routing.SessionID, uint64)              {}
-func (noTable) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {
+func (o *oneNode) Open(_ context.Context, s routing.SessionRow) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.sessions == nil {
+		o.sessions = make(map[routing.SessionID]routing.SessionRow)
+	}
+	o.sessions[s.ID] = s
+	return nil
+}
+
+func (o *oneNode) Resume(_ context.Context, r routing.Resumption) (routing.Resumed, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s, known := o.sessions[r.ID]
+	switch {
+	case o.away != nil:
+		return routing.Resumed{}, o.away
+	case !known || !bytes.Equal(s.Secret, r.Secret):
+		return routing.Resumed{}, routing.ErrSessionGone
+	}
+	s.Epoch++
+	o.sessions[r.ID] = s
+	return routing.Resumed{Epoch: s.Epoch}, nil
+}
+
+func (o *oneNode) End(id routing.SessionID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.sessions, id)
+}
+
+func (o *oneNode) Hold(_ context.Context, held []routing.Holding) []routing.Verdict {
+	verdicts := make([]routing.Verdict, len(held))
+	for i := range verdicts {
+		verdicts[i] = routing.Verdict{Fate: routing.Here}
+	}
+	return verdicts
+}
+
+func (*oneNode) Announce(routing.SessionRow)       {}
+func (*oneNode) Claim(routing.Row)                 {}
+func (*oneNode) Release(routing.SessionID, uint64) {}
+func (*oneNode) Unhold(routing.RequestID)          {}
+func (*oneNode) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {
 	verdicts := make([]routing.Verdict, len(replies))
 	for i := range verdicts {
 		verdicts[i] = routing.Verdict{Fate: routing.Dropped, Drop: routing.DropUnknownRequest}

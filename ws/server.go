@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -154,30 +153,6 @@ func (s *Server) Sockets() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.conns)
-}
-
-// Shutdown ends all sockets with 1012 and answers new ones 503. It returns when
-// all that the server ever started has ended: a client has 5 s to answer its
-// close frame, or until ctx ends, whose error is then the answer.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.down = true
-	s.mu.Unlock()
-	// A drain would go here: $/goaway to all, and time to finish what is open.
-	s.each(func(c *conn) { c.close(&closeRestart) })
-	ended := make(chan struct{})
-	go func() {
-		s.running.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		s.each(func(c *conn) { c.drop(&lostShutdown) })
-		<-ended
-		return ctx.Err()
-	}
 }
 
 // each calls do for every socket. do must not block.

@@ -87,7 +87,7 @@ func TestTooBigOverTCP(t *testing.T) {
 // A node that has as many sessions as it may tells the next client to come back later.
 func TestCrowded(t *testing.T) {
 	topics := newTopics()
-	router := routing.New(routing.Options{Services: topics.services(), Producer: topics, Table: noTable{}, Limits: routing.Limits{Sessions: 1}})
+	router := routing.New(routing.Options{Services: topics.services(), Producer: topics, Table: &oneNode{}, Limits: routing.Limits{Sessions: 1}})
 	web := httptest.NewServer(New(Options{Router: router}))
 	defer web.Close()
 	first := dialTCP(t, web)
@@ -148,7 +148,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 // frame taken, its answer encoded and written.
 func BenchmarkServer(b *testing.B) {
 	topics := newTopics()
-	router := routing.New(routing.Options{Services: topics.services(), Producer: topics, Table: noTable{}})
+	router := routing.New(routing.Options{Services: topics.services(), Producer: topics, Table: &oneNode{}})
 	topics.router = router
 	s := New(Options{Router: router})
 	wrote := make(nowhere, 1)

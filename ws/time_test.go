@@ -207,8 +207,8 @@ func TestPingFlood(t *testing.T) {
 	})
 }
 
-// A client that vanishes leaves nothing behind: the rig sees to that. Nor does
-// one that closes while its request is open.
+// A client that vanishes leaves nothing behind: the rig sees to that. One that can
+// resume leaves its session, for as long as that may take.
 func TestClientLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{})
@@ -224,8 +224,12 @@ func TestClientLeaves(t *testing.T) {
 		}
 		synctest.Wait()
 		same(t, "sockets", r.server.Sockets(), 0)
-		same(t, "open requests", r.router.OpenRequests(), 0)
+		same(t, "sessions that may be resumed", r.router.Sessions(), 1)
+		same(t, "open requests", r.router.OpenRequests(), 1)
 		same(t, "closes counted", len(r.counted.n), 0)
+		time.Sleep(2*time.Minute + time.Second)
+		synctest.Wait()
+		same(t, "open requests at last", r.router.OpenRequests()+r.router.Sessions(), 0)
 	})
 }
 

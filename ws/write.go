@@ -74,6 +74,18 @@ func (c *conn) Accepted(clientID string, id routing.RequestID) {
 	}
 }
 
+// Leave is called with the session's lock held: the session goes on elsewhere.
+func (c *conn) Leave(why routing.Leaving) {
+	switch why {
+	case routing.LeaveTakenOver:
+		c.close(&closeTaken)
+	case routing.LeaveUnread:
+		c.close(&closeUnread)
+	default:
+		c.close(&closeRestart)
+	}
+}
+
 func (c *conn) sendText(message []byte) { c.send(item{kind: text, text: message}) }
 
 // send queues an item. It does not block and may be called from any goroutine;
@@ -99,6 +111,7 @@ func (c *conn) sendLocked(i item) {
 	c.queued += i.cost()
 	limit := c.server.o.SendQueue
 	switch {
+	case i.d.Again: // the session bounds what it delivers again
 	case c.queued <= limit:
 	case c.queued > burst*limit:
 		c.closeLocked(&closeSlow)
@@ -149,7 +162,7 @@ func (c *conn) write() {
 				break
 			}
 			if seq > 0 {
-				session.Wrote(seq)
+				session.Wrote(c, seq)
 				seq = 0
 			}
 		}

@@ -142,7 +142,9 @@ func TestDevNodesAreKilledAndStarted(t *testing.T) {
 	if got := d.press("/nodes/a/kill", asJSON, "Origin: "+d.pages[1]); got != 200 {
 		t.Fatalf("kill: %d", got)
 	}
-	d.until("dead", func() bool { return strings.Contains(d.get(d.control+"/nodes"), `{"id":"a","state":"down","why":"signal: killed"}`) })
+	d.until("dead", func() bool {
+		return strings.Contains(d.get(d.control+"/nodes"), `{"id":"a","state":"down","why":"signal: killed"}`)
+	})
 	if reachable(d.pages[0]) || !reachable(d.pages[1]) {
 		t.Error("node a can be reached, or node b cannot")
 	}
@@ -151,7 +153,9 @@ func TestDevNodesAreKilledAndStarted(t *testing.T) {
 	}
 	d.until("started", func() bool { return reachable(d.pages[0]) })
 	d.press("/nodes/b/term", asJSON)
-	d.until("drained", func() bool { return strings.Contains(d.get(d.control+"/nodes"), `{"id":"b","state":"down","why":"ended"}`) })
+	d.until("drained", func() bool {
+		return strings.Contains(d.get(d.control+"/nodes"), `{"id":"b","state":"down","why":"ended"}`)
+	})
 	d.stop(syscall.SIGINT)
 	if reachable(d.pages[0]) {
 		t.Error("node a outlived parley dev")
@@ -177,4 +181,12 @@ func TestDevAddressTaken(t *testing.T) {
 	if want := l.Addr().String() + " cannot be used for a node"; code != exitError || !strings.Contains(out.String(), want) {
 		t.Errorf("%d: %s", code, out.String())
 	}
+}
+
+// A person kills the node that took their request, loses the socket, reloads the
+// page and duplicates the tab: in a real browser, every answer arrives once.
+func TestDemoOutlivesItsNode(t *testing.T) {
+	dir := others(t)
+	d := startDev(t)
+	t.Log(runOther(t, dir, "node", copyInto(t, dir, "resume.mjs"), d.pages[0], artefacts(t)))
 }

@@ -51,6 +51,7 @@ func (n *node) run(ctx context.Context) error {
 	table := n.start("table", func(ctx context.Context) error { return n.table.Run(ctx, n.router) })
 	router := n.start("router", func(ctx context.Context) error { n.router.Run(ctx); return nil })
 	replies := n.start("replies", n.consume)
+	failover := n.start("failover", n.failover.run)
 	clients := n.serveClients()
 	n.log.Info("node runs", "listen", n.clients.Addr().String(), "admin", n.cfg.Admin, "kafka", n.cfg.Kafka.Brokers, "redis", n.redis != nil)
 
@@ -59,8 +60,10 @@ func (n *node) run(ctx context.Context) error {
 	limit, cancel := context.WithTimeout(context.Background(), time.Duration(n.cfg.Shutdown))
 	defer cancel()
 	n.drain(limit, clients)
+	n.router.Flush(limit)
 	// From the edge inwards: what is still consumed is relayed, what is relayed
 	// is written, and only then does the node leave.
+	failover.stop()
 	replies.stop()
 	n.producer.Close(limit)
 	router.stop()

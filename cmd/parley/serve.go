@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -80,8 +81,9 @@ func loggerTo(stderr io.Writer, c LogConfig) *slog.Logger {
 
 // node is one gateway process: everything that the packages offer, joined.
 type node struct {
-	cfg Config
-	log *slog.Logger
+	cfg  Config
+	log  *slog.Logger
+	boot string // tells this process from earlier ones of the node
 
 	clients   net.Listener
 	operators net.Listener // nil for none
@@ -96,6 +98,7 @@ type node struct {
 	replies  *kafka.Replies
 	sockets  *ws.Server
 	edge     *web.Server
+	failover *failover
 
 	servers sync.WaitGroup
 	fail    context.CancelCauseFunc // ends run; set by it
@@ -104,7 +107,7 @@ type node struct {
 // sharedTable is what a node needs of either table.
 type sharedTable interface {
 	routing.Table
-	Run(ctx context.Context, inbox table.Inbox) error
+	Run(ctx context.Context, to table.Node) error
 	Ping(ctx context.Context) error
 	Stats() table.Stats
 }
@@ -112,7 +115,7 @@ type sharedTable interface {
 // newNode opens the node's addresses and joins its parts; nothing runs yet, and
 // neither Kafka nor Redis need be there. After an error nothing is left open.
 func newNode(cfg Config, log *slog.Logger) (_ *node, err error) {
-	n := &node{cfg: cfg, log: log.With("node", cfg.Node)}
+	n := &node{cfg: cfg, log: log.With("node", cfg.Node), boot: strconv.FormatInt(time.Now().UnixMilli(), 36)}
 	defer func() {
 		if err != nil {
 			n.close()
@@ -158,7 +161,7 @@ func (n *node) listen() (err error) {
 }
 
 func (n *node) joinTable() (err error) {
-	n.metrics = web.NewMetrics(n.gauges())
+	n.metrics, n.failover = web.NewMetrics(n.gauges()), newFailover(n)
 	if n.redis, err = n.cfg.Redis.client(); err != nil {
 		return fmt.Errorf("configure Redis: %w", err)
 	}
@@ -168,10 +171,14 @@ func (n *node) joinTable() (err error) {
 	}
 	n.table = table.NewRedis(n.redis, table.Options{
 		Node: routing.NodeID(n.cfg.Node), Lease: time.Duration(n.cfg.Redis.Lease), Resume: time.Duration(n.cfg.Sessions.Resume),
-		Member: n.cfg.Listen, Observer: n.metrics, Log: n.log,
+		Member: n.memberID(), Watcher: n.failover, Observer: n.metrics, Log: n.log,
 	})
 	return nil
 }
+
+// memberID is the client id of this process in the consumer group, by which others
+// find it there should it die.
+func (n *node) memberID() string { return n.cfg.Node + "-" + n.boot }
 
 // gauges are read at each scrape, when all parts are there.
 func (n *node) gauges() web.Gauges {
@@ -200,10 +207,11 @@ func (n *node) joinKafka() (err error) {
 		Node: routing.NodeID(n.cfg.Node), Services: n.services(), Producer: n.producer, Table: n.table, Observer: n.metrics, Log: n.log,
 		Limits: routing.Limits{
 			OpenRequests: n.cfg.Sessions.OpenRequests, InFlight: n.cfg.Limits.InFlight, Sessions: n.cfg.Limits.Sessions, Reply: int(n.cfg.Sessions.Frame),
+			Resume: time.Duration(n.cfg.Sessions.Resume), Unacked: int(n.cfg.Sessions.SendQueue),
 		},
 	})
 	n.replies, err = kafka.NewReplies(n.watched("consumer"), kafka.RepliesOptions{
-		Group: k.Group, Protocol: k.GroupProtocol, Topic: k.ReplyTopic, Node: n.router.Node(), Sink: n.router, Observer: n.metrics,
+		Group: k.Group, Protocol: k.GroupProtocol, Topic: k.ReplyTopic, Node: n.router.Node(), Boot: n.boot, Sink: n.router, Observer: n.metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("configure the reply consumer: %w", err)

@@ -16,9 +16,15 @@ type batch struct {
 	claims map[rowKey]int // where a claim of this batch stands in its group's sets
 	free   []*group
 
-	cmds   []redis.Cmder
-	states []written // the commands that write a session, and for whom
-	saved  int       // claims that were released before they were written
+	boot     string       // the process that the commands speak for
+	notices  []*notice    // to other nodes
+	barriers []chan error // who waits for all of this batch
+
+	cmds    []redis.Cmder
+	states  []written // the commands that write a session, and for whom
+	unholds []written // the commands that shorten a held list
+	ended   []written // the sessions that end
+	saved   int       // claims that were released before they were written
 }
 
 type rowKey struct {
@@ -33,11 +39,15 @@ type group struct {
 	waiters  []chan error
 	sets     []routing.Row // N is 0 where the claim was cancelled
 	releases []uint64
+	unholds  []uint64
 	end      bool
+	epoch    uint64 // under which the session ends
 }
 
 type written struct {
 	cmd     *redis.Cmd
+	session routing.SessionID
+	epoch   uint64
 	waiters []chan error
 }
 
@@ -48,12 +58,20 @@ func newBatch() *batch {
 // add takes the next write, in order. A session never uses an n twice, so a claim
 // never follows a release of the same row.
 func (b *batch) add(o *op) {
+	switch o.kind {
+	case opNotice:
+		b.notices = append(b.notices, o.notice)
+		return
+	case opBarrier:
+		b.barriers = append(b.barriers, o.state.done)
+		return
+	}
 	g := b.group(o.session)
 	key := rowKey{o.session, o.n}
 	switch o.kind {
 	case opClaim:
 		b.claims[key] = len(g.sets)
-		g.sets = append(g.sets, routing.Row{Session: o.session, N: o.n, Service: o.service, ClientID: o.clientID, Deadline: o.deadline})
+		g.sets = append(g.sets, routing.Row{Session: o.session, N: o.n, Service: o.service, ClientID: o.clientID, Digest: o.digest, Deadline: o.deadline})
 	case opRelease:
 		if at, here := b.claims[key]; here {
 			g.sets[at].N = 0
@@ -64,9 +82,12 @@ func (b *batch) add(o *op) {
 		g.releases = append(g.releases, o.n)
 	case opState:
 		b.state(g, o.state)
+	case opUnhold:
+		g.unholds = append(g.unholds, o.n)
 	case opEnd:
 		b.forgetRows(g)
-		g.end = true
+		g.unholds = g.unholds[:0]
+		g.end, g.epoch = true, o.n
 	}
 }
 
@@ -96,9 +117,11 @@ func (b *batch) group(session routing.SessionID) *group {
 	if g := b.groups[session]; g != nil {
 		return g
 	}
-	g := &group{}
+	var g *group
 	if n := len(b.free); n > 0 {
 		g, b.free = b.free[n-1], b.free[:n-1]
+	} else {
+		g = new(group)
 	}
 	g.session = session
 	b.groups[session] = g
@@ -106,18 +129,29 @@ func (b *batch) group(session routing.SessionID) *group {
 	return g
 }
 
-// answer tells those who wait for a session what became of it.
-func (b *batch) answer() {
+// answer tells those who wait for a session what became of it, and the router
+// which sessions others have.
+func (b *batch) answer(r *Redis) {
 	for _, w := range b.states {
-		n, err := w.cmd.Int()
+		n, err := w.cmd.Int64()
 		switch {
 		case err != nil:
 			err = fmt.Errorf("open session: %w", err)
-		case n == 0:
+		case n <= 0:
 			err = errTaken
+			r.seesTaken(w.session, max(uint64(-n), w.epoch+1))
 		}
 		tell(w.waiters, err)
 	}
+	for _, w := range b.unholds {
+		if left, err := w.cmd.Int(); err == nil {
+			r.standing.holds(w.session, left)
+		}
+	}
+	for _, w := range b.ended { // a hold that was on its way may have noted it again
+		r.standing.lost(w.session, w.epoch+1)
+	}
+	tell(b.barriers, nil)
 }
 
 // fail tells them that they need not wait; what the batch writes stays in it.
@@ -126,6 +160,8 @@ func (b *batch) fail(err error) {
 		tell(b.states[i].waiters, fmt.Errorf("open session: %w", err))
 		b.states[i].waiters = nil
 	}
+	tell(b.barriers, err)
+	b.barriers = b.barriers[:0]
 }
 
 func tell(waiters []chan error, err error) {
@@ -139,7 +175,7 @@ func (b *batch) reset() {
 	for _, g := range b.order {
 		clear(g.sets)
 		if cap(g.sets) <= 256 && len(b.free) < 4096 {
-			*g = group{sets: g.sets[:0], releases: g.releases[:0]}
+			*g = group{sets: g.sets[:0], releases: g.releases[:0], unholds: g.unholds[:0]}
 			b.free = append(b.free, g)
 		}
 	}
@@ -148,5 +184,10 @@ func (b *batch) reset() {
 	clear(b.order)
 	clear(b.cmds)
 	clear(b.states)
+	clear(b.unholds)
+	clear(b.ended)
+	clear(b.notices)
+	clear(b.barriers)
+	b.unholds, b.ended, b.notices, b.barriers = b.unholds[:0], b.ended[:0], b.notices[:0], b.barriers[:0]
 	b.order, b.cmds, b.states, b.saved = b.order[:0], b.cmds[:0], b.states[:0], 0
 }

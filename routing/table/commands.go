@@ -18,8 +18,9 @@ func (b *batch) build(ctx context.Context, r *Redis) {
 	for _, g := range b.order {
 		if g.end {
 			if g.state == nil || g.state.how != open { // else it was never written
-				b.cmds = append(b.cmds, call(ctx, endScript, sessionKeys(g.session), string(r.o.Node), r.boot))
+				b.cmds = append(b.cmds, call(ctx, endScript, sessionKeys(g.session), string(r.o.Node), b.boot, g.epoch))
 			}
+			b.ended = append(b.ended, written{session: g.session, epoch: g.epoch})
 			tell(g.waiters, nil)
 			continue
 		}
@@ -28,12 +29,16 @@ func (b *batch) build(ctx context.Context, r *Redis) {
 		}
 		b.buildRows(ctx, g.session, g.sets)
 		b.buildReleases(ctx, g)
+		b.buildUnholds(ctx, g)
+	}
+	for _, n := range b.notices {
+		b.cmds = append(b.cmds, n.cmd(ctx))
 	}
 }
 
 func (b *batch) buildState(ctx context.Context, r *Redis, g *group) {
 	s := g.state
-	args := []any{string(s.how), string(r.o.Node), r.boot, s.row.Epoch, r.o.life(), hex.EncodeToString(s.row.Secret), s.row.Subject}
+	args := []any{string(s.how), string(r.o.Node), b.boot, s.row.Epoch, r.o.life(), hex.EncodeToString(s.row.Secret), s.row.Subject}
 	rows := s.open
 	first := min(len(rows), fieldsACommand)
 	for _, row := range rows[:first] {
@@ -41,7 +46,7 @@ func (b *batch) buildState(ctx context.Context, r *Redis, g *group) {
 	}
 	cmd := call(ctx, sessionScript, sessionKeys(g.session), args...)
 	b.cmds = append(b.cmds, cmd)
-	b.states = append(b.states, written{cmd, g.waiters})
+	b.states = append(b.states, written{cmd, g.session, s.row.Epoch, g.waiters})
 	b.buildRows(ctx, g.session, rows[first:])
 }
 
@@ -72,5 +77,19 @@ func (b *batch) buildReleases(ctx context.Context, g *group) {
 			args = append(args, rowField(n))
 		}
 		b.cmds = append(b.cmds, redis.NewIntCmd(ctx, args...))
+	}
+}
+
+func (b *batch) buildUnholds(ctx context.Context, g *group) {
+	for rest := g.unholds; len(rest) > 0; {
+		now := rest[:min(len(rest), fieldsACommand)]
+		rest = rest[len(now):]
+		args := make([]any, len(now))
+		for i, n := range now {
+			args[i] = n
+		}
+		cmd := call(ctx, unholdScript, sessionKeys(g.session), args...)
+		b.cmds = append(b.cmds, cmd)
+		b.unholds = append(b.unholds, written{cmd: cmd, session: g.session})
 	}
 }

@@ -14,13 +14,13 @@ import (
 
 func TestMemory(t *testing.T) {
 	tabletest.Run(t, func(*testing.T) tabletest.Harness {
-		return tabletest.Harness{New: func(table.Options) tabletest.Node { return table.NewMemory() }}
+		return tabletest.Harness{New: func(table.Options, *tabletest.Wire) tabletest.Node { return table.NewMemory() }}
 	})
 }
 
 // The contract on a Redis in this process.
 func TestMiniredis(t *testing.T) {
-	tabletest.Run(t, func(t *testing.T) tabletest.Harness { return through(t, miniredis.RunT(t).Addr(), 0, single) })
+	tabletest.Run(t, func(t *testing.T) tabletest.Harness { return through(t, miniredis.RunT(t).Addr(), 0, wired) })
 }
 
 // The contract on a real server that was given.
@@ -29,14 +29,14 @@ func TestRedis(t *testing.T) {
 	if addr == "" {
 		t.Skip("needs PARLEY_TEST_REDIS=host:port")
 	}
-	tabletest.Run(t, func(t *testing.T) tabletest.Harness { return through(t, addr, testDB, single) })
+	tabletest.Run(t, func(t *testing.T) tabletest.Harness { return through(t, addr, testDB, wired) })
 }
 
 // testDB keeps these tests out of everybody else's keys on a server that was given.
 const testDB = 9
 
 // through makes a harness of a server, which all tables reach through a proxy.
-func through(t *testing.T, addr string, db int, connect func(addr string, db int) redis.UniversalClient) tabletest.Harness {
+func through(t *testing.T, addr string, db int, connect func(addr string, db int, wire *tabletest.Wire) redis.UniversalClient) tabletest.Harness {
 	t.Helper()
 	direct := redis.NewClient(&redis.Options{Addr: addr, DB: db})
 	t.Cleanup(func() { direct.Close() })
@@ -46,7 +46,9 @@ func through(t *testing.T, addr string, db int, connect func(addr string, db int
 	proxy := tabletest.NewProxy(t, addr)
 	return tabletest.Harness{
 		Client: direct, Cut: proxy.Cut, Heal: proxy.Heal,
-		New: func(o table.Options) tabletest.Node { return newTable(t, connect(proxy.Addr(), db), o) },
+		New: func(o table.Options, w *tabletest.Wire) tabletest.Node {
+			return newTable(t, connect(proxy.Addr(), db, w), o)
+		},
 	}
 }
 
@@ -55,9 +57,11 @@ func newTable(t *testing.T, client redis.UniversalClient, o table.Options) *tabl
 	return table.NewRedis(client, o)
 }
 
-func single(addr string, db int) redis.UniversalClient {
+func single(addr string, db int) redis.UniversalClient { return wired(addr, db, tabletest.NewWire()) }
+
+func wired(addr string, db int, wire *tabletest.Wire) redis.UniversalClient {
 	return redis.NewClient(&redis.Options{
-		Addr: addr, DB: db, ContextTimeoutEnabled: true, DialTimeout: time.Second, DialerRetries: 1, ReadTimeout: 2 * time.Second,
+		Dialer: wire.Dial, Addr: addr, DB: db, ContextTimeoutEnabled: true, DialTimeout: time.Second, DialerRetries: 1, ReadTimeout: 2 * time.Second,
 		MaxRetries: 1, MinRetryBackoff: time.Millisecond, MaxRetryBackoff: 10 * time.Millisecond,
 	})
 }

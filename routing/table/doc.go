@@ -3,19 +3,24 @@
 // nodes. [Memory] stands in for it where there is one node and no Redis.
 //
 //	key                    kind        content
-//	parley:{S}             hash        owner, boot, epoch, state, secret, subject, held, and r:<n> per open request
-//	parley:{S}:held        list        held replies, oldest first
-//	parley:inbox:<node>    stream      relayed replies: b, the boot that they are meant for, and r, the reply
+//	parley:{S}             hash        owner, boot, epoch, state, secret, subject; r:<n> per open request;
+//	                                   held, the bytes that are held, and h:<n>, the records held to request n;
+//	                                   taken, the newest take-over and the owner before it
+//	parley:{S}:held        list        held replies, oldest first: "<n> <record> <reply>"
+//	parley:inbox:<node>    stream      what other nodes send: b, the boot that it is meant for, and
+//	                                   e and r, an epoch and a reply, or k, a notice
 //	parley:nodes           sorted set  node by the end of its lease, Unix ms of Redis's clock
 //	{parley:nodes}:members hash        node -> boot and what its lease carries
+//	{parley:nodes}:removed hash        boot and node that were taken for dead -> when
+//	{parley:nodes}:graves  hash        boot and node whose inbox is to be routed again -> boot of who does
 //
 // A person reads a session with redis-cli HGETALL 'parley:{…}'. A row's value
-// is "<service> <deadline> <client id>". The values of the last three kinds are
-// those of entry.go.
+// is "<service> <deadline> <digest> <client id>". How a reply is written stands in
+// entry.go. Redis 6.2 or newer is needed.
 //
 // # What is written when
 //
-// Claims, releases, announcements and ends are appended to a queue (queue.go),
+// Claims, releases, unholds, announcements, ends and notices to other nodes are appended to a queue (queue.go),
 // which one goroutine writes behind in pipelines (writer.go). A claim whose
 // release is in the same pipeline is not written at all. No delivery depends
 // on a row: Route needs only the session's owner. Rows are for people, for
@@ -34,6 +39,39 @@
 // and its replies are held. Inbox entries name the boot too: those for another
 // boot are routed again by whoever reads the inbox.
 //
+// # Take-over
+//
+// Resume first waits until all that this node has queued is written, so that it
+// sees its own rows, and so that no end of an earlier time can follow it. The
+// script raises the epoch; the former owner is sent the notice "taken <session>
+// <epoch>", by way of the queue, for as long as it takes. Should this process
+// die before, the former owner finds out by itself: when it wants a reply held, which
+// is after routing's Limits.Patience at the latest where there is one unacknowledged,
+// or when it prolongs the session's life, once in Options.Resume.
+//
+// A session is ended under the epoch that its node had it by (standing.go): from a
+// to b and back to a, what a meant for its first time does nothing to its second.
+// A take-over that comes to Redis late, as one does that stood in the buffer of a
+// connection that was given up, is refused by Redis's clock.
+//
+// # Nodes that come, go and die
+//
+// Each renewal of a lease (lease.lua) also reads who is there, and removes those
+// whose lease has ended: the script runs for one node at a time, so exactly one
+// removes. It must have had its own lease for as long as a lease lasts: when Redis comes back
+// from a stall all leases have ended, and every node gets the time to return.
+// Who removes a node is told (Watcher.Left), tells the others to look (the notice
+// "nodes"; each would see it at its next renewal, a quarter of a lease later), and
+// looks after the dead one's grave: it routes its inbox again, and deletes entries that
+// are safe elsewhere. A grave whose keeper is no member any more is taken up by the
+// next node that renews.
+//
+// A process that slept through all this finds itself among the removed. It forgets
+// what it had in mind, tells its router (Removed) and goes on as a new boot. A
+// process that finds no trace of itself and is not among the removed knows that Redis was
+// emptied; it and one that finds another server than before (run_id) tell the
+// watcher so (Restored).
+//
 // # Non-obvious
 //
 // All keys of one script share a hash slot: parley:nodes hashes as
@@ -49,5 +87,14 @@
 // which counts as no session and is replaced when the session is written anew.
 //
 // A relay whose answer was lost is done again, so an entry can be there twice.
-// The inbox drops the second by the place of its record in Kafka.
+// The inbox drops the second by the place of its record in Kafka, and by the
+// epoch under which the owner was found: a reply that was here before, went along
+// with its session and comes back with it must not be taken for a second one.
+//
+// A held list knows its records too: the same one is held once, whether it was sent
+// again, consumed by two nodes, or found in an inbox by two.
+//
+// Rows that another living node has queued are not seen by a take-over: a client that
+// sends a request and resumes elsewhere within a millisecond or two, before its
+// claim is written, is told that the request is unknown.
 package table

@@ -9,8 +9,8 @@ var (
 	errTaken = errors.New("open session: a newer epoch has it")
 
 	errRebuilding = errors.New("route: sessions are being written anew after Redis was away")
-	errReturning  = errors.New("route: Redis was away, and the owner's lease may be renewed yet")
 	errNoInbox    = errors.New("relay: the owner has no inbox")
 	errInboxFull  = errors.New("relay: the owner's inbox is full")
 	errMoved      = errors.New("hold: the session has moved meanwhile")
+	errAwayNow    = errors.New("Redis is away")
 )

@@ -22,11 +22,13 @@ type inbox struct {
 	ringAt  int
 }
 
-// record tells a reply from all others, even where a topic was made anew and
-// its offsets begin again.
+// record tells a reply from all others, even where a topic was made anew and its
+// offsets begin again; and one relay from those before the session last moved: a
+// reply that was here, went along with its session and comes back with it is new.
 type record struct {
-	at routing.RecordAt
-	id routing.RequestID
+	at    routing.RecordAt
+	id    routing.RequestID
+	epoch string
 }
 
 // seenRecords is how many records an inbox remembers. They come twice only when
@@ -44,10 +46,7 @@ func (in *inbox) Done(t routing.Token) {
 	in.mu.Lock()
 	in.settled = append(in.settled, t)
 	in.mu.Unlock()
-	select {
-	case in.wake <- struct{}{}:
-	default:
-	}
+	wake(in.wake)
 }
 
 func (in *inbox) len() int {
@@ -71,6 +70,15 @@ func (in *inbox) takeRewind() bool {
 	return was
 }
 
+// forget makes the inbox as new, for a new boot.
+func (in *inbox) forget() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	clear(in.out)
+	clear(in.seen)
+	in.settled, in.ring, in.ringAt, in.rewound = nil, nil, 0, true
+}
+
 // enter notes an entry as read, and answers false if it was before.
 func (in *inbox) enter(t routing.Token) bool {
 	in.mu.Lock()
@@ -83,11 +91,11 @@ func (in *inbox) enter(t routing.Token) bool {
 }
 
 // first tells whether a record was not delivered through this inbox before.
-func (in *inbox) first(reply *routing.Reply) bool {
+func (in *inbox) first(reply *routing.Reply, epoch string) bool {
 	if reply.From.Topic == "" {
 		return true
 	}
-	at := record{reply.From, reply.ID}
+	at := record{reply.From, reply.ID, epoch}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if _, twice := in.seen[at]; twice {

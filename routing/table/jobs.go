@@ -2,7 +2,9 @@ package table
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -22,6 +24,7 @@ type job struct {
 	to      place
 	session routing.SessionID // held list; "" for an inbox
 	replies []int             // those that wait, by their place in Route's list
+	epochs  []string          // of their sessions; inbox only
 	cmd     *redis.Cmd        // carries the first sent of them
 	sent    int
 }
@@ -30,7 +33,13 @@ type job struct {
 type jobs struct {
 	all     []*job
 	inboxes map[place]*job
-	lists   map[routing.SessionID]*job
+	lists   map[list]*job
+}
+
+// list is a held list, and the owner that the session must have.
+type list struct {
+	session routing.SessionID
+	owner   place
 }
 
 func (j *jobs) relay(to place, reply int) {
@@ -42,17 +51,18 @@ func (j *jobs) relay(to place, reply int) {
 		j.inboxes[way] = j.add(&job{to: way})
 	}
 	at := j.inboxes[way]
-	at.replies = append(at.replies, reply)
+	at.replies, at.epochs = append(at.replies, reply), append(at.epochs, to.epoch)
 }
 
 func (j *jobs) hold(session routing.SessionID, to place, reply int) {
 	if j.lists == nil {
-		j.lists = make(map[routing.SessionID]*job)
+		j.lists = make(map[list]*job)
 	}
-	if j.lists[session] == nil {
-		j.lists[session] = j.add(&job{to: to, session: session})
+	way := list{session, to}
+	if j.lists[way] == nil {
+		j.lists[way] = j.add(&job{to: to, session: session})
 	}
-	at := j.lists[session]
+	at := j.lists[way]
 	at.replies = append(at.replies, reply)
 }
 
@@ -86,7 +96,7 @@ func (r *Redis) carryOut(ctx context.Context, jobs *jobs, replies []*routing.Rep
 
 // chunk makes the command for the next replies of a job.
 func (r *Redis) chunk(ctx context.Context, j *job, replies []*routing.Reply) *redis.Cmd {
-	args := make([]any, 0, 5+min(len(j.replies), chunkEntries))
+	args := make([]any, 0, 5+2*min(len(j.replies), chunkEntries))
 	if j.session == "" {
 		args = append(args, r.o.Inbox, j.to.boot)
 	} else {
@@ -99,7 +109,11 @@ func (r *Redis) chunk(ctx context.Context, j *job, replies []*routing.Reply) *re
 		if bytes += size; bytes > chunkBytes && j.sent > 0 {
 			break
 		}
-		args = append(args, AppendReply(make([]byte, 0, size), reply))
+		if j.session == "" {
+			args = append(args, j.epochs[j.sent], AppendReply(make([]byte, 0, size), reply))
+		} else {
+			args = append(args, appendHeld(make([]byte, 0, size), reply))
+		}
 	}
 	if j.session == "" {
 		j.cmd = call(ctx, pushScript, []string{inboxKey(j.to.owner)}, args...)
@@ -111,37 +125,85 @@ func (r *Redis) chunk(ctx context.Context, j *job, replies []*routing.Reply) *re
 
 // conclude writes the verdicts that a job's command has brought.
 func (r *Redis) conclude(j *job, verdicts []routing.Verdict) {
-	n, err := j.cmd.Int()
-	fate, rest := routing.Relayed, failed(errInboxFull)
-	if j.session != "" {
-		fate, rest = routing.Held, routing.Verdict{Fate: routing.Dropped, Drop: routing.DropHeldFull}
-	}
-	switch {
-	case err != nil && j.session == "":
-		n, rest = 0, failed(fmt.Errorf("relay: %w", err))
-	case err != nil:
-		n, rest = 0, failed(fmt.Errorf("hold: %w", err))
-	case n == -1 && j.session == "":
-		n, rest = 0, failed(errNoInbox)
-	case n == -1:
-		n, rest = 0, r.nobody()
-	case n < 0:
-		n, rest = 0, failed(errMoved)
+	var n int
+	var fate routing.Fate
+	var rest routing.Verdict
+	if j.session == "" {
+		n, rest = r.relayedOf(j)
+		fate = routing.Relayed
+		r.relayed.Add(uint64(n))
+	} else {
+		n, rest = r.heldOf(j)
+		fate = routing.Held
+		r.held.Add(uint64(n))
 	}
 	for _, i := range j.replies[:n] {
 		verdicts[i] = routing.Verdict{Fate: fate}
 	}
-	if fate == routing.Held {
-		r.held.Add(uint64(n))
-	} else {
-		r.relayed.Add(uint64(n))
-	}
 	if n == j.sent {
-		j.replies = j.replies[n:]
+		if j.replies = j.replies[n:]; j.session == "" {
+			j.epochs = j.epochs[n:]
+		}
 		return
 	}
 	for _, i := range j.replies[n:] {
 		verdicts[i] = rest
 	}
 	j.replies = nil
+}
+
+// relayedOf answers how many replies push.lua has taken, and the verdict on the
+// others.
+func (r *Redis) relayedOf(j *job) (n int, rest routing.Verdict) {
+	n, err := j.cmd.Int()
+	switch {
+	case err != nil:
+		return 0, failed(fmt.Errorf("relay: %w", err))
+	case n < 0:
+		return 0, failed(errNoInbox)
+	}
+	return n, failed(errInboxFull)
+}
+
+// heldOf answers how many replies hold.lua has taken, and the verdict on the
+// others.
+func (r *Redis) heldOf(j *job) (n int, rest routing.Verdict) {
+	answer, err := j.cmd.Slice()
+	if err == nil && len(answer) == 0 {
+		err = errors.New("the script answered nothing")
+	}
+	if err != nil {
+		return 0, failed(fmt.Errorf("hold: %w", err))
+	}
+	word, _ := answer[0].(int64)
+	own := j.to.boot == anyBoot
+	switch {
+	case word == -1 && own && !r.rebuilding():
+		return 0, routing.Verdict{Fate: routing.Dropped, Drop: routing.DropSessionGone}
+	case word == -1:
+		return 0, r.nobody()
+	case word < 0 && own:
+		r.moved(j, answer)
+		return 0, routing.Verdict{Fate: routing.Moved}
+	case word < 0:
+		return 0, failed(errMoved)
+	case own && len(answer) > 1:
+		all, _ := answer[1].(int64)
+		r.standing.holds(j.session, int(all))
+	}
+	return int(word), routing.Verdict{Fate: routing.Dropped, Drop: routing.DropHeldFull}
+}
+
+// moved tells the router that another node has a session, where this node wanted
+// to have a reply held under an older epoch.
+func (r *Redis) moved(j *job, answer []any) {
+	if len(answer) < 3 {
+		return
+	}
+	epoch, _ := answer[1].(int64)
+	owner, _ := answer[2].(string)
+	was, _ := strconv.ParseUint(j.to.epoch, 10, 64)
+	if routing.NodeID(owner) != r.o.Node && uint64(epoch) > was {
+		r.seesTaken(j.session, uint64(epoch))
+	}
 }

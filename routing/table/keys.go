@@ -10,8 +10,12 @@ import (
 )
 
 const (
-	nodesKey   = "parley:nodes"
-	membersKey = "{parley:nodes}:members" // shares the slot of nodesKey
+	nodesKey = "parley:nodes"
+
+	// These share the slot of nodesKey.
+	membersKey = "{parley:nodes}:members"
+	removedKey = "{parley:nodes}:removed"
+	gravesKey  = "{parley:nodes}:graves"
 )
 
 func sessionKey(id routing.SessionID) string    { return "parley:{" + string(id) + "}" }
@@ -19,17 +23,22 @@ func heldKey(id routing.SessionID) string       { return "parley:{" + string(id)
 func inboxKey(node routing.NodeID) string       { return "parley:inbox:" + string(node) }
 func rowField(n uint64) string                  { return "r:" + strconv.FormatUint(n, 10) }
 func nodeKeys() []string                        { return []string{nodesKey, membersKey} }
+func leaseKeys() []string                       { return []string{nodesKey, membersKey, removedKey, gravesKey} }
 func sessionKeys(id routing.SessionID) []string { return []string{sessionKey(id), heldKey(id)} }
 
 // rowTime is how a row's deadline is written: UTC, to the millisecond.
 const rowTime = "2006-01-02T15:04:05.000Z"
 
-// rowText is the value of a row's field. The client id stands last, as it may
-// contain anything.
+// rowText is the value of a row's field: service, deadline, digest, and the client
+// id, which stands last as it may contain anything.
 func rowText(row routing.Row) string {
-	text := make([]byte, 0, len(row.Service)+len(row.ClientID)+len(rowTime)+2)
+	text := make([]byte, 0, len(row.Service)+len(row.ClientID)+len(rowTime)+19)
 	text = append(append(text, row.Service...), ' ')
 	text = row.Deadline.UTC().AppendFormat(text, rowTime)
+	text = append(text, ' ')
+	for shift := 60; shift >= 0; shift -= 4 {
+		text = append(text, "0123456789abcdef"[row.Digest>>shift&15])
+	}
 	text = append(append(text, ' '), row.ClientID...)
 	return string(text)
 }
@@ -45,10 +54,12 @@ func parseRow(session routing.SessionID, field, text string) (routing.Row, error
 		return routing.Row{}, errRow
 	}
 	service, rest, _ := strings.Cut(text, " ")
-	when, clientID, ok := strings.Cut(rest, " ")
+	when, rest, _ := strings.Cut(rest, " ")
+	digits, clientID, ok := strings.Cut(rest, " ")
+	digest, bad := strconv.ParseUint(digits, 16, 64)
 	deadline, err := time.Parse(rowTime, when)
-	if !ok || err != nil {
+	if !ok || bad != nil || err != nil {
 		return routing.Row{}, errRow
 	}
-	return routing.Row{Session: session, N: n, Service: service, ClientID: clientID, Deadline: deadline}, nil
+	return routing.Row{Session: session, N: n, Service: service, ClientID: clientID, Digest: digest, Deadline: deadline}, nil
 }

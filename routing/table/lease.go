@@ -2,26 +2,38 @@ package table
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
+
+	"parley/routing"
 )
 
 // lease is what this node knows of its own.
 type lease struct {
+	wake chan struct{} // one token: renew now
+
 	mu      sync.Mutex
 	member  string
 	renewed time.Time // when the last renewal that worked was sent
 	left    bool      // the node has given it up
+	clock   int64     // Redis's, Unix ms, at renewed
+	since   int64     // by Redis's clock: since then the lease has never lapsed
+	members map[routing.NodeID]string
 }
 
-func (l *lease) init(member string) { l.member = member }
+func (l *lease) init(member string) { l.member, l.wake = member, make(chan struct{}, 1) }
 
-// SetMember changes what the lease carries, with its next renewal.
+func (l *lease) renewNow() { wake(l.wake) }
+
+// SetMember changes what the lease carries, soon.
 func (r *Redis) SetMember(member string) {
 	r.lease.mu.Lock()
-	defer r.lease.mu.Unlock()
 	r.lease.member = member
+	r.lease.mu.Unlock()
+	r.lease.renewNow()
 }
 
 // Leased tells whether, by this node's own clock, others must take it for
@@ -30,14 +42,6 @@ func (r *Redis) Leased() bool {
 	r.lease.mu.Lock()
 	defer r.lease.mu.Unlock()
 	return !r.lease.renewed.IsZero() && time.Since(r.lease.renewed) < r.o.Lease
-}
-
-// overdue tells whether the next renewal, of which there are four to a lease, has
-// been waited for too long. It is not before the first.
-func (l *lease) overdue(lease time.Duration) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.renewed.IsZero() && time.Since(l.renewed) > lease/2
 }
 
 // mayWrite tells whether rows may be written: a node that slept must not before
@@ -49,19 +53,40 @@ func (r *Redis) mayWrite() bool {
 	return left || r.Leased()
 }
 
+// until answers when d will have passed, by Redis's clock as this node knows it;
+// 0 where it does not.
+func (l *lease) until(d time.Duration) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.renewed.IsZero() {
+		return 0
+	}
+	return l.clock + (time.Since(l.renewed) + d).Milliseconds()
+}
+
 // renew keeps the lease until ctx ends.
-func (r *Redis) renew(ctx context.Context) {
+func (r *Redis) renew(ctx context.Context, to Node) {
 	first := true
 	for {
 		switch err := r.renewOnce(ctx, first); {
 		case err == nil:
 			first = false
+		case errors.Is(err, errRemoved):
+			r.startAnew(to)
+			first = true
+			r.lease.renewNow()
 		case unreachable(err):
 			r.link.failed("renew lease", err)
 		default:
 			r.refuse("renew lease", err)
 		}
-		if !sleep(ctx, r.o.Lease/4) {
+		pause := time.NewTimer(r.o.Lease / 4)
+		select {
+		case <-pause.C:
+		case <-r.lease.wake:
+		case <-ctx.Done():
+		}
+		if pause.Stop(); ctx.Err() != nil {
 			return
 		}
 	}
@@ -75,35 +100,67 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 	if err := inboxScript.Run(ctx, r.client, []string{inboxKey(r.o.Node)}).Err(); err != nil {
 		return fmt.Errorf("make inbox: %w", err)
 	}
-	r.lease.mu.Lock()
-	member := r.lease.member
-	r.lease.mu.Unlock()
 	sent := time.Now()
-	answer, err := leaseScript.Run(ctx, r.client, nodeKeys(), string(r.o.Node), r.o.Lease.Milliseconds(), r.boot, member).Int64Slice()
+	answer, err := leaseScript.Run(ctx, r.client, leaseKeys(), r.leaseArgs(first)...).Slice()
 	if err != nil {
 		return err
 	}
-	if len(answer) != 2 {
-		return fmt.Errorf("lease script answered %v", answer)
+	c, err := parseCensus(answer)
+	if err != nil {
+		return err
 	}
-	absent, rival := answer[0] == 1, answer[1] == 1
-	if !first && rival {
-		r.o.Log.Error("another process uses this node's name: give each its own", "node", string(r.o.Node))
+	if c.removed {
+		return errRemoved
 	}
-	if !first && absent { // Redis was emptied, or another node has removed this one
+	restored := r.primaryChanged(ctx)
+	if !first && c.expires == 0 {
+		restored = true
 		r.o.Log.Warn("Redis had forgotten this node: its sessions are written anew")
 		r.inbox.rewind()
+	}
+	if back := r.link.worked(); back || restored {
 		r.rebuild()
 	}
-	// Everyone's renewals may have been late, not this node's alone.
-	if r.link.away() || r.lease.overdue(r.o.Lease) {
-		r.rebuilt.waitForOthers()
-	}
-	r.lease.mu.Lock()
-	r.lease.renewed = sent
-	r.lease.mu.Unlock()
-	if r.link.worked() {
-		r.rebuild()
-	}
+	r.take(c, sent, first, restored)
 	return nil
+}
+
+// leaseArgs tells lease.lua, among others, whether this node may judge others: only
+// one whose own lease has not lapsed for as long as a lease lasts. So when Redis
+// comes back, every node has the time to return before it can be taken for dead.
+func (r *Redis) leaseArgs(first bool) []any {
+	r.lease.mu.Lock()
+	defer r.lease.mu.Unlock()
+	args := []any{string(r.o.Node), r.o.Lease.Milliseconds(), r.boot(), r.lease.member, "", ""}
+	if first {
+		args[4] = "first"
+	} else if r.lease.clock-r.lease.since >= r.o.Lease.Milliseconds() {
+		args[5] = "remove"
+	}
+	return args
+}
+
+// take acts on what a renewal has learned.
+func (r *Redis) take(c *census, sent time.Time, first, restored bool) {
+	l := &r.lease
+	l.mu.Lock()
+	if first || c.expires <= c.now {
+		l.since = c.now
+	}
+	l.renewed, l.clock = sent, c.now
+	changed := l.members != nil && !maps.Equal(l.members, c.members)
+	l.members = c.members
+	l.mu.Unlock()
+	if c.rival {
+		r.o.Log.Error("another process uses this node's name: give each its own", "node", string(r.o.Node))
+	}
+	for _, d := range c.left {
+		r.removed.Add(1)
+		r.o.Log.Warn("node is gone without leaving", "node", string(d.node), "boot", d.boot, "member", d.member)
+	}
+	r.news.add(c.left, changed, restored)
+	r.graves.add(c.graves)
+	if first || len(c.left) > 0 {
+		r.tellNodes(c.members)
+	}
 }

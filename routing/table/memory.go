@@ -2,22 +2,28 @@ package table
 
 import (
 	"context"
+	"crypto/subtle"
+	"sync"
 
 	"parley/routing"
 )
 
-// Memory is the table of a single node without Redis. It keeps nothing: the
-// router itself knows all sessions that there are, so that a reply for any other
-// is for nobody. Sessions cannot be resumed after the node has ended.
-type Memory struct{}
+// Memory is the table of a single node without Redis. All that it keeps is whose
+// sessions there are: the router itself knows the rest, so that a reply for any
+// other session is for nobody. Sessions cannot be resumed after the node has ended.
+// Its methods may be called from any goroutine and do not block.
+type Memory struct {
+	mu       sync.Mutex
+	sessions map[routing.SessionID]routing.SessionRow // those that may be resumed
+}
 
 var _ routing.Table = (*Memory)(nil)
 
 // NewMemory makes a table for a single node.
-func NewMemory() *Memory { return &Memory{} }
+func NewMemory() *Memory { return &Memory{sessions: make(map[routing.SessionID]routing.SessionRow)} }
 
 // Run blocks until ctx ends. There is nothing to do.
-func (*Memory) Run(ctx context.Context, _ Inbox) error {
+func (*Memory) Run(ctx context.Context, _ Node) error {
 	<-ctx.Done()
 	return nil
 }
@@ -28,11 +34,48 @@ func (*Memory) Ping(context.Context) error { return nil }
 // Stats answers the zero Stats.
 func (*Memory) Stats() Stats { return Stats{} }
 
-func (*Memory) Open(context.Context, routing.SessionRow) error { return nil }
-func (*Memory) Announce(routing.SessionRow)                    {}
-func (*Memory) End(routing.SessionID)                          {}
-func (*Memory) Claim(routing.Row)                              {}
-func (*Memory) Release(routing.SessionID, uint64)              {}
+// Open notes a session.
+func (m *Memory) Open(_ context.Context, s routing.SessionRow) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sessions[s.ID] = s
+	return nil
+}
+
+// Resume checks secret and subject, and raises the epoch.
+func (m *Memory) Resume(_ context.Context, r routing.Resumption) (routing.Resumed, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, known := m.sessions[r.ID]
+	if !known || s.Subject != r.Subject || subtle.ConstantTimeCompare(s.Secret, r.Secret) == 0 {
+		return routing.Resumed{}, routing.ErrSessionGone
+	}
+	s.Epoch++
+	m.sessions[r.ID] = s
+	return routing.Resumed{Epoch: s.Epoch}, nil
+}
+
+// End forgets a session.
+func (m *Memory) End(id routing.SessionID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.sessions, id)
+}
+
+// Announce, Claim, Release and Unhold have nothing to do.
+func (*Memory) Announce(routing.SessionRow)       {}
+func (*Memory) Claim(routing.Row)                 {}
+func (*Memory) Release(routing.SessionID, uint64) {}
+func (*Memory) Unhold(routing.RequestID)          {}
+
+// Hold leaves all replies with the router.
+func (*Memory) Hold(_ context.Context, held []routing.Holding) []routing.Verdict {
+	verdicts := make([]routing.Verdict, len(held))
+	for i := range verdicts {
+		verdicts[i] = routing.Verdict{Fate: routing.Here}
+	}
+	return verdicts
+}
 
 // Route calls every reply unknown.
 func (*Memory) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {

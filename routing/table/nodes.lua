@@ -1,11 +1,13 @@
--- Answers the nodes whose leases live: {node, boot, node, boot, ...}.
+-- Answers the nodes that have not left and were not removed: {node, boot, node, boot, ...}.
 -- KEYS: nodes, members.
-local now = redis.call('TIME')
-now = now[1] * 1000 + math.floor(now[2] / 1000)
-local alive = redis.call('ZRANGEBYSCORE', KEYS[1], string.format('(%.0f', now), '+inf')
+-- A lease that has lapsed says nothing about its node as long as nobody removed it:
+-- when Redis was away they all lapse. What is relayed to one that is dead after all
+-- is routed again when it is removed, while what is held for one that lives would
+-- not reach its client.
+local members = redis.call('HGETALL', KEYS[2])
 local answer = {}
-for _, node in ipairs(alive) do
-  answer[#answer + 1] = node
-  answer[#answer + 1] = string.match(redis.call('HGET', KEYS[2], node) or '', '^%S+') or ''
+for i = 1, #members, 2 do
+  answer[i] = members[i]
+  answer[i + 1] = string.match(members[i + 1], '^%S+') or ''
 end
 return answer

@@ -32,6 +32,7 @@ type Options struct {
 	HeldCount int // replies held for a session: 1,000
 	HeldBytes int // bytes of them: 4 MiB
 
+	Watcher  Watcher          // nil for none
 	Log      *slog.Logger     // nil for none
 	Observer routing.Observer // nil for none
 }

@@ -15,8 +15,10 @@ type op struct {
 	n        uint64
 	service  string
 	clientID string
+	digest   uint64
 	deadline time.Time
-	state    *state // opState only
+	state    *state  // opState, opBarrier
+	notice   *notice // opNotice
 }
 
 type opKind uint8
@@ -25,7 +27,10 @@ const (
 	opClaim opKind = iota
 	opRelease
 	opState
-	opEnd
+	opUnhold
+	opEnd     // n is the epoch
+	opNotice  // session is ""
+	opBarrier // session is ""
 )
 
 // state is a session to be written.
@@ -88,12 +93,7 @@ func (q *queue) take(most int) []op {
 	return taken
 }
 
-func (q *queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
+func (q *queue) signal() { wake(q.wake) }
 
 // reuse clears a batch that take answered, so that nothing in it is kept alive,
 // and gives up one that an outage has made large.
@@ -104,6 +104,19 @@ func (q *queue) reuse(taken []op) {
 	if cap(taken) > 4096 {
 		q.spare = nil
 	}
+}
+
+// discard drops what waits, and tells those who wait for it.
+func (q *queue) discard(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range q.waiting {
+		if s := q.waiting[i].state; s != nil && s.done != nil {
+			s.done <- err // has room for its one answer
+		}
+	}
+	clear(q.waiting)
+	q.waiting = q.waiting[:0]
 }
 
 func (q *queue) len() int {
@@ -140,7 +153,7 @@ func (r *Redis) push(o op) bool {
 
 // Claim queues a row.
 func (r *Redis) Claim(row routing.Row) {
-	r.push(op{kind: opClaim, session: row.Session, n: row.N, service: row.Service, clientID: row.ClientID, deadline: row.Deadline})
+	r.push(op{kind: opClaim, session: row.Session, n: row.N, service: row.Service, clientID: row.ClientID, digest: row.Digest, deadline: row.Deadline})
 }
 
 // Release queues the removal of a row.
@@ -150,18 +163,41 @@ func (r *Redis) Release(session routing.SessionID, n uint64) {
 
 // Announce queues a session.
 func (r *Redis) Announce(s routing.SessionRow) {
+	r.standing.took(s.ID, s.Epoch, 0)
 	r.push(op{kind: opState, session: s.ID, state: &state{row: s, how: open}})
 }
 
-// End queues the removal of a session and all its rows.
+// End queues the removal of a session and all its rows. Whoever has taken it over
+// by then, be it this node again, keeps it.
 func (r *Redis) End(id routing.SessionID) {
-	r.push(op{kind: opEnd, session: id})
+	r.push(op{kind: opEnd, session: id, n: r.standing.end(id)})
+}
+
+// flush waits until all that was queued before is written, for Options.Timeout at
+// the longest.
+func (r *Redis) flush(ctx context.Context) error {
+	if r.link.away() {
+		return errAwayNow
+	}
+	done := make(chan error, 1)
+	if !r.queue.append(op{kind: opBarrier, state: &state{done: done}}) {
+		return errQueue
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Open queues a session and waits until it is written, for Options.Open at the
 // longest. After an error it is written all the same as soon as Redis can be
 // reached again.
 func (r *Redis) Open(ctx context.Context, s routing.SessionRow) error {
+	r.standing.took(s.ID, s.Epoch, 0)
 	done := make(chan error, 1)
 	if !r.push(op{kind: opState, session: s.ID, state: &state{row: s, how: open, done: done}}) {
 		return errFull

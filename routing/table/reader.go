@@ -21,7 +21,7 @@ const (
 
 // read hands the inbox's entries to the node, oldest first, until ctx ends.
 // Entries for an earlier boot of this node are routed again.
-func (r *Redis) read(ctx context.Context, to Inbox) {
+func (r *Redis) read(ctx context.Context, to Node) {
 	last, pause := "0", readAgain
 	var strays []*routing.Reply
 	for ctx.Err() == nil {
@@ -43,9 +43,17 @@ func (r *Redis) read(ctx context.Context, to Inbox) {
 		var mine []*routing.Reply
 		for _, e := range entries {
 			last = e.ID
+			if text, ok := r.openNotice(e); ok {
+				if len(mine) > 0 {
+					to.DeliverRelayed(mine)
+					mine = nil
+				}
+				r.hear(text, to)
+				continue
+			}
 			switch reply, boot := r.open(e); {
 			case reply == nil:
-			case boot == r.boot:
+			case boot == r.boot():
 				mine = append(mine, reply)
 			default:
 				strays = append(strays, reply)
@@ -81,6 +89,21 @@ func (r *Redis) unread(err error) {
 	}
 }
 
+// openNotice answers the notice in an entry, "" where it was not meant for this
+// boot; ok is false when there is none in it.
+func (r *Redis) openNotice(e redis.XMessage) (text string, ok bool) {
+	text, ok = e.Values["k"].(string)
+	token, valid := parseID(e.ID)
+	if !ok || !valid {
+		return "", false
+	}
+	r.inbox.Done(token)
+	if e.Values["b"] != r.boot() {
+		return "", true
+	}
+	return text, true
+}
+
 // open makes a reply of an entry, and answers the boot that it is meant for.
 // There is no reply in an entry that was read before or that says nothing.
 func (r *Redis) open(e redis.XMessage) (*routing.Reply, string) {
@@ -89,6 +112,7 @@ func (r *Redis) open(e redis.XMessage) (*routing.Reply, string) {
 		return nil, ""
 	}
 	boot, _ := e.Values["b"].(string)
+	epoch, _ := e.Values["e"].(string)
 	data, _ := e.Values["r"].(string)
 	reply, err := DecodeReply([]byte(data))
 	if err != nil {
@@ -96,7 +120,7 @@ func (r *Redis) open(e redis.XMessage) (*routing.Reply, string) {
 		r.inbox.Done(token)
 		return nil, ""
 	}
-	if boot == r.boot && !r.inbox.first(reply) {
+	if boot == r.boot() && !r.inbox.first(reply, epoch) {
 		r.inbox.Done(token)
 		return nil, ""
 	}
@@ -106,7 +130,7 @@ func (r *Redis) open(e redis.XMessage) (*routing.Reply, string) {
 
 // reroute routes entries that an earlier boot of this node left, and answers
 // those that must be tried again.
-func (r *Redis) reroute(ctx context.Context, strays []*routing.Reply, to Inbox) (again []*routing.Reply) {
+func (r *Redis) reroute(ctx context.Context, strays []*routing.Reply, to Node) (again []*routing.Reply) {
 	if len(strays) == 0 {
 		return nil
 	}
@@ -119,15 +143,23 @@ func (r *Redis) reroute(ctx context.Context, strays []*routing.Reply, to Inbox) 
 		case routing.Here:
 			to.DeliverRelayed([]*routing.Reply{reply})
 			continue
-		case routing.Held:
-			r.o.Observer.Count(routing.Replies, string(routing.PathHeld))
-		case routing.Dropped:
-			r.o.Observer.Count(routing.Replies, string(routing.PathDropped))
-			r.o.Observer.Count(routing.Drops, string(v.Drop))
-			r.o.Log.Info("reply dropped", "reason", string(v.Drop), "request", string(reply.ID), "partition", reply.From.Partition, "offset", reply.From.Offset)
 		}
-		r.rerouted.Add(1)
+		r.account(reply, v)
 		r.inbox.Done(reply.Token)
 	}
 	return again
+}
+
+// account counts a reply that was routed again.
+func (r *Redis) account(reply *routing.Reply, v routing.Verdict) {
+	r.rerouted.Add(1)
+	switch v.Fate {
+	case routing.Held:
+		r.o.Observer.Count(routing.Replies, string(routing.PathHeld))
+	case routing.Dropped:
+		r.o.Observer.Count(routing.Replies, string(routing.PathDropped))
+		r.o.Observer.Count(routing.Drops, string(v.Drop))
+		r.o.Log.Info("reply dropped", "reason", string(v.Drop), "request", string(reply.ID),
+			"partition", reply.From.Partition, "offset", reply.From.Offset)
+	}
 }

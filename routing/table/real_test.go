@@ -68,7 +68,7 @@ func (s *server) kill() {
 // The contract on a real server of our own.
 func TestOwnRedis(t *testing.T) {
 	s := serve(t, "--appendonly", "no")
-	tabletest.Run(t, func(t *testing.T) tabletest.Harness { return through(t, s.addr, 0, single) })
+	tabletest.Run(t, func(t *testing.T) tabletest.Harness { return through(t, s.addr, 0, wired) })
 }
 
 // The contract on a Redis Cluster: above all, that no script and no pipeline
@@ -99,9 +99,9 @@ func TestCluster(t *testing.T) {
 		}
 		return tabletest.Harness{
 			Client: direct, Cut: proxy.Cut, Heal: proxy.Heal,
-			New: func(o table.Options) tabletest.Node {
+			New: func(o table.Options, w *tabletest.Wire) tabletest.Node {
 				return newTable(t, redis.NewClusterClient(&redis.ClusterOptions{
-					Addrs: []string{proxy.Addr()}, ContextTimeoutEnabled: true, DialTimeout: time.Second, DialerRetries: 1, MaxRedirects: 2,
+					Addrs: []string{proxy.Addr()}, Dialer: w.Dial, ContextTimeoutEnabled: true, DialTimeout: time.Second, DialerRetries: 1, MaxRedirects: 2,
 				}), o)
 			},
 		}
@@ -126,6 +126,9 @@ func (r *router) EachSession(ready func() bool, take func(routing.SessionRow, []
 		take(r.session, nil)
 	}
 }
+
+func (*router) TakenOver(routing.SessionID, uint64) {}
+func (*router) Removed()                            {}
 
 // The server is killed and comes back, with and without what it had, while
 // replies are relayed: all arrive in the end, some perhaps twice.
@@ -153,6 +156,40 @@ func TestServerRestarts(t *testing.T) {
 				t.Fatalf("%v: %d of 3000 arrived", err, at.got.Load())
 			}
 		})
+	}
+}
+
+// restored counts what a watcher hears.
+type restored struct{ times, left atomic.Int64 }
+
+func (r *restored) Restored()                           { r.times.Add(1) }
+func (r *restored) Left(routing.NodeID, string, string) { r.left.Add(1) }
+func (*restored) Changed()                              {}
+
+// The server is restarted with all that it had: it may still have lost what was
+// written last, and each node is told so.
+func TestRestored(t *testing.T) {
+	s := serve(t, "--appendonly", "yes", "--appendfsync", "always")
+	var heard [2]restored
+	a := newTable(t, single(s.addr, 0), table.Options{Node: "a", Watcher: &heard[0]})
+	b := newTable(t, single(s.addr, 0), table.Options{Node: "b", Watcher: &heard[1]})
+	stop := runAll(t, map[*table.Redis]*router{a: {}, b: {}})
+	defer stop()
+	leased := func() bool { return a.Leased() && b.Leased() }
+	if err := await(t.Context(), leased); err != nil {
+		t.Fatal(err)
+	}
+	for round := range int64(2) {
+		s.kill()
+		s.start(t)
+		told := func() bool { return heard[0].times.Load() == round+1 && heard[1].times.Load() == round+1 }
+		if err := await(t.Context(), told); err != nil {
+			t.Fatalf("round %d: told %d and %d times", round, heard[0].times.Load(), heard[1].times.Load())
+		}
+	}
+	time.Sleep(2 * time.Second)
+	if heard[0].times.Load() != 2 || heard[0].left.Load()+heard[1].left.Load() != 0 {
+		t.Errorf("told %d times, and of %d dead", heard[0].times.Load(), heard[0].left.Load()+heard[1].left.Load())
 	}
 }
 

@@ -14,33 +14,55 @@ import (
 	"parley/routing"
 )
 
-// Inbox is the node that a table works for: where relayed replies go, and whose
-// sessions are written anew when Redis has lost them. *routing.Router is one.
-type Inbox interface {
-	// DeliverRelayed takes replies in order. It does not block.
-	DeliverRelayed(replies []*routing.Reply)
-	// EachSession calls take for each session that lives, with the session's lock
-	// held; ready before each, without it, to wait or to end the round.
-	EachSession(ready func() bool, take func(s routing.SessionRow, open []routing.Row))
+// Node is what a table works for. *routing.Router is one.
+type Node interface {
+	Inbox
+	Owner
 }
+
+// Inbox is where goes what other nodes send to this one. Its methods do not block.
+type Inbox interface {
+	// DeliverRelayed takes replies in order.
+	DeliverRelayed(replies []*routing.Reply)
+	// TakenOver tells that another node owns a session, under this epoch.
+	TakenOver(id routing.SessionID, epoch uint64)
+}
+
+// Owner has the sessions that the table says are this node's.
+type Owner interface {
+	// EachSession calls take for each session that lives, with the session's lock
+	// held; ready before each, without it, to wait or to end the round. They are
+	// written anew when Redis has lost them.
+	EachSession(ready func() bool, take func(s routing.SessionRow, open []routing.Row))
+	// Removed tells that the other nodes took this one for dead: all sessions that
+	// it had are others' or nobody's. It does not block.
+	Removed()
+}
+
+var _ Node = (*routing.Router)(nil)
 
 // Redis is the table in Redis. Its methods may be called from any goroutine;
 // what they queue is written while Run runs.
 type Redis struct {
-	client redis.UniversalClient
-	o      Options
-	boot   string // tells this process from earlier ones of the same name
-	link   link
-	queue  queue
-	lease  lease
-	inbox  inbox
+	client    redis.UniversalClient
+	o         Options
+	self      atomic.Pointer[string] // the boot: tells this process from earlier ones of the same name
+	node      atomic.Pointer[Node]   // who Run works for
+	link      link
+	queue     queue
+	lease     lease
+	inbox     inbox
+	standing  standing
+	graves    graves
+	news      news
+	primaries primaries
 
 	stale   chan struct{} // asks restate to write all sessions anew
 	rebuilt rebuilt
 
 	// Counted by the goroutines that do it, for Stats.
-	written, cancelled, dropped, refused, held, relayed, rerouted atomic.Uint64
-	refusals, drops                                               rarely
+	written, cancelled, dropped, refused, held, relayed, rerouted, removed atomic.Uint64
+	refusals, drops                                                        rarely
 }
 
 var _ routing.Table = (*Redis)(nil)
@@ -51,11 +73,16 @@ var _ routing.Table = (*Redis)(nil)
 // waits for a Redis that does not answer are bounded by the client's own timeouts.
 func NewRedis(client redis.UniversalClient, o Options) *Redis {
 	o = o.withDefaults()
-	r := &Redis{client: client, o: o, boot: newBoot(), stale: make(chan struct{}, 1)}
+	r := &Redis{client: client, o: o, stale: make(chan struct{}, 1)}
 	r.link.log = o.Log
 	r.queue.init(o.Pending)
 	r.lease.init(o.Member)
 	r.inbox.init()
+	r.standing.init()
+	r.graves.init()
+	r.news.init()
+	boot := newBoot()
+	r.self.Store(&boot)
 	return r
 }
 
@@ -65,14 +92,20 @@ func newBoot() string {
 	return hex.EncodeToString(b[:])
 }
 
-// Run renews the node's lease, writes what is queued and hands relayed replies
-// to the inbox, until ctx ends. Then it leaves: it gives up its name, reads its
+// boot is the name of this process: a new one after it was removed.
+func (r *Redis) boot() string { return *r.self.Load() }
+
+// Run renews the node's lease, writes what is queued, hands relayed replies to the
+// node and removes nodes that have died, until ctx ends. Then it leaves: it gives up its name, reads its
 // inbox for as long as Options.Drain says, writes what is still queued, and
 // returns when all it started has ended. The error tells what leaving could not do.
 // With Redis away it goes on trying.
-func (r *Redis) Run(ctx context.Context, to Inbox) error {
+func (r *Redis) Run(ctx context.Context, to Node) error {
+	r.node.Store(&to)
 	var present, working sync.WaitGroup
-	present.Go(func() { r.renew(ctx) })
+	present.Go(func() { r.renew(ctx, to) })
+	present.Go(func() { r.bury(ctx) })
+	present.Go(func() { r.watch(ctx) })
 	present.Go(func() { r.restate(ctx, to) })
 
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -104,21 +137,28 @@ type Stats struct {
 	Pending   int  // writes that wait for Redis
 	Unsettled int  // relayed replies that this node has not settled yet
 
+	// Holding is how many replies are held for the sessions that this node owns, as
+	// its own scripts last saw it: exact but for those that other nodes have put
+	// there since while they took this one for dead. Replies held for a session that
+	// nobody owns count when it is resumed.
+	Holding int
+
 	Written   uint64 // commands written behind
 	Cancelled uint64 // claims that were released before they were written
 	Dropped   uint64 // writes that did not fit the queue
 	Refused   uint64 // commands that Redis answered with an error, and entries that could not be read
-	Held      uint64 // replies that this node put into held lists
+	Held      uint64 // replies that this node put into held lists, or found there
 	Relayed   uint64 // replies that this node put into inboxes
-	Rerouted  uint64 // entries of this node's inbox that were meant for an earlier boot
+	Rerouted  uint64 // inbox entries that were meant for a process that is gone, routed again
+	Removed   uint64 // processes that were gone without leaving and that this node has dealt with
 }
 
 // Stats answers at once, without Redis.
 func (r *Redis) Stats() Stats {
 	return Stats{
-		Away: r.link.away(), Pending: r.queue.len(), Unsettled: r.inbox.len(),
+		Away: r.link.away(), Pending: r.queue.len(), Unsettled: r.inbox.len(), Holding: r.standing.heldNow(),
 		Written: r.written.Load(), Cancelled: r.cancelled.Load(), Dropped: r.dropped.Load(), Refused: r.refused.Load(),
-		Held: r.held.Load(), Relayed: r.relayed.Load(), Rerouted: r.rerouted.Load(),
+		Held: r.held.Load(), Relayed: r.relayed.Load(), Rerouted: r.rerouted.Load(), Removed: r.removed.Load(),
 	}
 }
 

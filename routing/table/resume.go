@@ -5,86 +5,91 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"parley/routing"
 )
 
 var (
-	// ErrNoSession says that the table has no such session, or no longer.
-	ErrNoSession = errors.New("resume: no such session")
-	// ErrNotYours says that secret or subject are not the session's, or that it
-	// cannot be resumed at all.
-	ErrNotYours = errors.New("resume: not the session's secret and subject")
+	errLate  = errors.New("resume: Redis has come to it too late")
+	errQueue = errors.New("too many writes wait for Redis")
 )
 
-// Resumed is a session that this node has taken over.
-type Resumed struct {
-	Epoch uint64
-	// Before is the node that had it, "" for none, and BeforeBoot its process.
-	Before     routing.NodeID
-	BeforeBoot string
-	Rows       []routing.Row
-	// Held are the replies that wait for the session, oldest first. They stay in
-	// Redis.
-	Held []*routing.Reply
+// taken is a session that this node has taken over.
+type taken struct {
+	routing.Resumed
+	before     routing.NodeID // the last owner that was another, "" for none
+	beforeBoot string
 }
 
-// Resume takes a session over for this node, with its epoch raised. s names the
-// session, its subject and the SHA-256 of the secret that the client showed. It
-// blocks for a round trip. Errors are ErrNoSession, ErrNotYours, or Redis's.
-func (r *Redis) Resume(ctx context.Context, s routing.SessionRow) (*Resumed, error) {
+// Resume takes a session over for this node, with its epoch raised, once all that
+// the node has queued before is written. It blocks for two round trips, and no longer than
+// Options.Timeout. The former owner is told soon, without Resume waiting for it.
+// Errors are routing.ErrSessionGone, where there is no such session or secret or
+// subject are not its, or Redis's.
+func (r *Redis) Resume(ctx context.Context, q routing.Resumption) (routing.Resumed, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
-	answer, err := resumeScript.Run(ctx, r.client, sessionKeys(s.ID),
-		hex.EncodeToString(s.Secret), s.Subject, string(r.o.Node), r.boot, r.o.life()).Result()
+	if err := r.flush(ctx); err != nil {
+		return routing.Resumed{}, fmt.Errorf("resume: %w", err)
+	}
+	boot := r.boot()
+	answer, err := resumeScript.Run(ctx, r.client, sessionKeys(q.ID), hex.EncodeToString(q.Secret), q.Subject,
+		string(r.o.Node), boot, r.o.life(), newBoot(), r.lease.until(r.o.Timeout)).Result()
 	if err != nil {
-		return nil, fmt.Errorf("resume: %w", err)
+		return routing.Resumed{}, fmt.Errorf("resume: %w", err)
 	}
-	switch a := answer.(type) {
-	case int64:
-		if a == 0 {
-			return nil, ErrNoSession
-		}
-		return nil, ErrNotYours
-	case []any:
-		return r.resumed(s.ID, a)
+	t, err := r.readTaken(q.ID, answer)
+	if err != nil {
+		return routing.Resumed{}, err
 	}
-	return nil, fmt.Errorf("resume: the script answered %T", answer)
+	r.tellTaken(t.before, t.beforeBoot, q.ID, t.Epoch)
+	if boot != r.boot() {
+		return routing.Resumed{}, fmt.Errorf("resume: %w", errRemoved)
+	}
+	r.standing.took(q.ID, t.Epoch, len(t.Held))
+	return t.Resumed, nil
 }
 
-func (r *Redis) resumed(session routing.SessionID, answer []any) (*Resumed, error) {
-	if len(answer) != 5 {
-		return nil, fmt.Errorf("resume: the script answered %d values", len(answer))
+// readTaken reads the answer of resume.lua.
+func (r *Redis) readTaken(session routing.SessionID, answer any) (*taken, error) {
+	list, _ := answer.([]any)
+	switch {
+	case answer == int64(2):
+		return nil, errLate
+	case answer == int64(0) && r.rebuilding():
+		return nil, fmt.Errorf("resume: %w", errRebuilding)
+	case answer == int64(0), answer == int64(1):
+		return nil, routing.ErrSessionGone
+	case len(list) != 5:
+		return nil, fmt.Errorf("resume: the script answered %T", answer)
 	}
-	var (
-		epoch, _  = answer[0].(string)
-		before, _ = answer[1].(string)
-		boot, _   = answer[2].(string)
-		rows, _   = answer[3].([]any)
-		held, _   = answer[4].([]any)
-	)
-	all := &Resumed{Before: routing.NodeID(before), BeforeBoot: boot}
-	if _, err := fmt.Sscan(epoch, &all.Epoch); err != nil {
-		return nil, fmt.Errorf("resume: epoch %q: %w", epoch, err)
+	number, _ := list[0].(string)
+	before, _ := list[1].(string)
+	boot, _ := list[2].(string)
+	held, _ := list[4].([]any)
+	epoch, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("resume: epoch: %w", err)
 	}
-	for i := 0; i+1 < len(rows); i += 2 {
-		field, _ := rows[i].(string)
-		text, _ := rows[i+1].(string)
+	t := &taken{before: routing.NodeID(before), beforeBoot: boot}
+	t.Epoch = epoch
+	for field, text := range pairs(list[3]) {
 		row, err := parseRow(session, field, text)
 		if err != nil {
 			r.refuse("resume row "+field, err)
 			continue
 		}
-		all.Rows = append(all.Rows, row)
+		t.Rows = append(t.Rows, row)
 	}
 	for _, one := range held {
 		text, _ := one.(string)
-		reply, err := DecodeReply([]byte(text))
+		reply, err := DecodeHeld([]byte(text))
 		if err != nil {
 			r.refuse("resume held reply", err)
 			continue
 		}
-		all.Held = append(all.Held, reply)
+		t.Held = append(t.Held, reply)
 	}
-	return all, nil
+	return t, nil
 }

@@ -1,18 +1,37 @@
 -- Gives a session to the node that its client came to.
--- KEYS: session, held.  ARGV: secret, subject, node, boot, life in ms.
+-- KEYS: session, held.
+-- ARGV: secret, subject, node, boot, life in ms, a name for this call, the time by
+-- this server's clock after which nobody waits for it (0 for none).
 -- Answers 0 when there is no such session, 1 when secret or subject are not the
--- session's, else {epoch, old owner, old boot, {field, value, ...}, {held, ...}}.
+-- session's, 2 when it is too late, else
+-- {epoch, old owner, old boot, {field, value, ...}, {held, ...}}.
+-- The field taken is "<call> <boot> <node>": the newest call, and the last owner that
+-- was another. So a call that is sent again raises no epoch, and a node that lost
+-- the answer to one call still tells the old owner after the next.
 -- Held replies stay where they are: the new owner removes them as its client
 -- acknowledges them, so that they outlive its own death too.
-local was = redis.call('HMGET', KEYS[1], 'owner', 'boot', 'epoch', 'secret', 'subject')
+local now = redis.call('TIME')
+if tonumber(ARGV[7]) > 0 and now[1] * 1000 + math.floor(now[2] / 1000) > tonumber(ARGV[7]) then
+  return 2
+end
+local was = redis.call('HMGET', KEYS[1], 'owner', 'boot', 'epoch', 'secret', 'subject', 'taken')
 if not was[1] then
   return 0
 end
 if not was[4] or was[4] == '' or was[4] ~= ARGV[1] or (was[5] or '') ~= ARGV[2] then
   return 1
 end
-local epoch = string.format('%.0f', (tonumber(was[3]) or 0) + 1)
-redis.call('HSET', KEYS[1], 'owner', ARGV[3], 'boot', ARGV[4], 'epoch', epoch, 'state', 'attached')
+local name, boot, node = string.match(was[6] or '', '^(%S+) (%S*) (.*)$')
+if was[1] ~= ARGV[3] or was[2] ~= ARGV[4] then
+  node, boot = was[1], was[2] or ''
+end
+local epoch = tonumber(was[3]) or 0
+if name ~= ARGV[6] then
+  epoch = epoch + 1
+end
+epoch = string.format('%.0f', epoch)
+redis.call('HSET', KEYS[1], 'owner', ARGV[3], 'boot', ARGV[4], 'epoch', epoch, 'state', 'attached',
+  'taken', ARGV[6] .. ' ' .. (boot or '') .. ' ' .. (node or ''))
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 local fields = redis.call('HGETALL', KEYS[1])
@@ -23,4 +42,4 @@ for i = 1, #fields, 2 do
     rows[#rows + 1] = fields[i + 1]
   end
 end
-return {epoch, was[1], was[2] or '', rows, redis.call('LRANGE', KEYS[2], 0, -1)}
+return {epoch, node or '', boot or '', rows, redis.call('LRANGE', KEYS[2], 0, -1)}

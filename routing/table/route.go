@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -26,6 +27,15 @@ type place struct {
 // megabyte to one of them. Failed is the verdict on what could not be looked up
 // or stored, and on everything after it that goes the same way.
 func (r *Redis) Route(ctx context.Context, replies []*routing.Reply) []routing.Verdict {
+	return r.route(ctx, replies, false)
+}
+
+// route is Route; with aside, replies for this node's own sessions go into its
+// inbox too, so that they are safe.
+func (r *Redis) route(ctx context.Context, replies []*routing.Reply, aside bool) []routing.Verdict {
+	if len(replies) == 0 {
+		return nil
+	}
 	verdicts := make([]routing.Verdict, len(replies))
 	sessions := make([]routing.SessionID, len(replies))
 	places := make(map[routing.SessionID]place)
@@ -36,7 +46,7 @@ func (r *Redis) Route(ctx context.Context, replies []*routing.Reply) []routing.V
 	r.lookUp(ctx, places)
 	var jobs jobs
 	for i := range replies {
-		verdicts[i] = r.judge(&jobs, sessions[i], places[sessions[i]], i)
+		verdicts[i] = r.judge(&jobs, sessions[i], places[sessions[i]], i, aside)
 	}
 	r.carryOut(ctx, &jobs, replies, verdicts)
 	return verdicts
@@ -94,18 +104,17 @@ func seen(cmd *redis.SliceCmd) place {
 }
 
 // judge answers the verdict on reply i, or makes it part of a job, which will.
-func (r *Redis) judge(jobs *jobs, session routing.SessionID, p place, i int) routing.Verdict {
+func (r *Redis) judge(jobs *jobs, session routing.SessionID, p place, i int, aside bool) routing.Verdict {
 	switch {
 	case p.err != nil:
 		return failed(p.err)
 	case !p.known:
 		return r.nobody()
-	case p.owner == r.o.Node && p.boot == r.boot:
-		return routing.Verdict{Fate: routing.Here}
+	case p.owner == r.o.Node && p.boot == r.boot() && !aside:
+		epoch, _ := strconv.ParseUint(p.epoch, 10, 64)
+		return routing.Verdict{Fate: routing.Here, Epoch: epoch}
 	case p.alive:
 		jobs.relay(p, i)
-	case p.owner != "" && r.returning():
-		return failed(errReturning)
 	default:
 		jobs.hold(session, p, i)
 	}

@@ -37,6 +37,12 @@ var pushLua string
 //go:embed hold.lua
 var holdLua string
 
+//go:embed unhold.lua
+var unholdLua string
+
+//go:embed notice.lua
+var noticeLua string
+
 //go:embed resume.lua
 var resumeLua string
 
@@ -50,11 +56,13 @@ var (
 	uninboxScript = redis.NewScript(uninboxLua)
 	pushScript    = redis.NewScript(pushLua)
 	holdScript    = redis.NewScript(holdLua)
+	unholdScript  = redis.NewScript(unholdLua)
+	noticeScript  = redis.NewScript(noticeLua)
 	resumeScript  = redis.NewScript(resumeLua)
 
 	// pipelined are the scripts that run in pipelines, where an unknown digest
 	// cannot be answered by sending the source at once.
-	pipelined = []*redis.Script{nodesScript, sessionScript, endScript, pushScript, holdScript}
+	pipelined = []*redis.Script{nodesScript, sessionScript, endScript, pushScript, holdScript, unholdScript, noticeScript}
 )
 
 // call is a script's call for a pipeline.
@@ -80,7 +88,7 @@ func (r *Redis) exec(ctx context.Context, cmds []redis.Cmder, again bool) error 
 	}
 	var missing []redis.Cmder
 	for _, cmd := range cmds {
-		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+		if err := cmd.Err(); err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
 			missing = append(missing, cmd)
 		}
 	}

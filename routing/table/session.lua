@@ -2,11 +2,13 @@
 -- it as this node left it.
 -- KEYS: session, held.
 -- ARGV: 'touch', 'anew' or 'open', node, boot, epoch, life in ms, secret, subject, then field and value of each row.
--- Answers 0 when a newer epoch has the session, 1 when it was there, 2 when it was written.
-local was = redis.call('HMGET', KEYS[1], 'owner', 'boot', 'epoch', 'held')
+-- Answers 1 when it was there, 2 when it was written, and minus the epoch under
+-- which another take-over has it.
+local was = redis.call('HMGET', KEYS[1], 'owner', 'boot', 'epoch')
 if was[1] then
-  if (tonumber(was[3]) or 0) > tonumber(ARGV[4]) then
-    return 0
+  local epoch, mine = tonumber(was[3]) or 0, tonumber(ARGV[4])
+  if epoch > mine or (epoch == mine and was[1] ~= ARGV[2]) then
+    return -epoch
   end
   if ARGV[1] == 'touch' and was[1] == ARGV[2] and was[2] == ARGV[3] then
     redis.call('PEXPIRE', KEYS[1], ARGV[5])
@@ -15,12 +17,13 @@ if was[1] then
   end
 end
 if ARGV[1] ~= 'open' then
-  redis.call('DEL', KEYS[1])
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(field, 1, 2) == 'r:' then
+      redis.call('HDEL', KEYS[1], field)
+    end
+  end
 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[2], 'boot', ARGV[3], 'epoch', ARGV[4], 'state', 'attached', 'secret', ARGV[6], 'subject', ARGV[7])
-if was[4] then
-  redis.call('HSET', KEYS[1], 'held', was[4])
-end
 if #ARGV > 7 then
   redis.call('HSET', KEYS[1], unpack(ARGV, 8))
 end

@@ -74,8 +74,5 @@ func (r *Redis) unsettle(settled []routing.Token) {
 	r.inbox.mu.Lock()
 	r.inbox.settled = append(settled, r.inbox.settled...)
 	r.inbox.mu.Unlock()
-	select {
-	case r.inbox.wake <- struct{}{}:
-	default:
-	}
+	wake(r.inbox.wake)
 }

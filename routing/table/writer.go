@@ -42,6 +42,7 @@ func (r *Redis) write(ctx context.Context) {
 // writeBatch writes what is queued now, up to writeOps, for as long as it takes.
 // It answers false when ctx has ended first.
 func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
+	b.boot = r.boot()
 	ops := r.queue.take(writeOps)
 	for i := range ops {
 		b.add(&ops[i])
@@ -53,6 +54,11 @@ func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
 	for pause := writeAgain; ; pause = min(2*pause, writeAgainMax) {
 		err := r.writeOnce(ctx, b)
 		if err == nil {
+			return true
+		}
+		if errors.Is(err, errRemoved) {
+			b.fail(err)
+			r.unwritten(len(b.cmds))
 			return true
 		}
 		if !errors.Is(err, errLease) { // which comes in time for those who wait
@@ -71,11 +77,18 @@ func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
 var errLease = errors.New("the node's lease is overdue")
 
 func (r *Redis) writeOnce(ctx context.Context, b *batch) error {
-	if len(b.cmds) == 0 {
+	if b.boot != r.boot() {
+		return errRemoved
+	}
+	if len(b.cmds) == 0 && len(b.barriers) == 0 {
 		return nil
 	}
 	if !r.mayWrite() {
 		return errLease
+	}
+	if len(b.cmds) == 0 {
+		b.answer(r)
+		return nil
 	}
 	// What is on its way is not given up because the node ends.
 	if err := r.exec(context.WithoutCancel(ctx), b.cmds, true); err != nil {
@@ -87,11 +100,11 @@ func (r *Redis) writeOnce(ctx context.Context, b *batch) error {
 		}
 	}
 	r.written.Add(uint64(len(b.cmds)))
-	b.answer()
+	b.answer(r)
 	return nil
 }
 
-// unwritten counts what is given up as the node ends.
+// unwritten counts what is given up as the node ends or was removed.
 func (r *Redis) unwritten(n int) { r.dropped.Add(uint64(n)) }
 
 // flushRest writes what is still queued when everything else has ended.

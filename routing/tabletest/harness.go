@@ -15,7 +15,7 @@ import (
 // Node is a table as a node uses it.
 type Node interface {
 	routing.Table
-	Run(ctx context.Context, to table.Inbox) error
+	Run(ctx context.Context, to table.Node) error
 	Ping(ctx context.Context) error
 	Stats() table.Stats
 }
@@ -23,8 +23,8 @@ type Node interface {
 // Harness is a place where the contract is tested. Each test gets a new one,
 // empty.
 type Harness struct {
-	// New makes a node's table.
-	New func(o table.Options) Node
+	// New makes a node's table, which reaches Redis through wire.
+	New func(o table.Options, wire *Wire) Node
 	// Client looks into Redis past all faults; nil where there is none.
 	Client redis.UniversalClient
 	// Cut takes Redis away from all tables, and Heal brings it back.
@@ -33,7 +33,7 @@ type Harness struct {
 
 // Run tests a table.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
-	for _, group := range [][]story{single, sessions, rows, relays, held, faults} {
+	for _, group := range [][]story{single, sessions, rows, relays, held, holds, nodes, faults} {
 		for _, s := range group {
 			t.Run(s.name, func(t *testing.T) {
 				h := open(t)
@@ -57,13 +57,19 @@ type story struct {
 type running struct {
 	Node
 	mail *mailbox
+	wire *Wire
+	name routing.NodeID
 	stop func() error // ends Run, and answers what it did
 }
 
 // start runs a new node until the test ends.
 func (h Harness) start(t *testing.T, o table.Options) *running {
 	t.Helper()
-	n := &running{Node: h.New(o), mail: &mailbox{settle: true}}
+	n := &running{mail: &mailbox{settle: true}, wire: NewWire(), name: o.Node}
+	if o.Watcher == nil {
+		o.Watcher = n.mail
+	}
+	n.Node = h.New(o, n.wire)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx, n.mail) }()
@@ -78,13 +84,24 @@ func (h Harness) start(t *testing.T, o table.Options) *running {
 	return n
 }
 
-// kill ends a node as a crash would: nothing is taken off the table.
-func (h Harness) kill(t *testing.T, n *running, node routing.NodeID) {
-	t.Helper()
-	h.Cut()
+// crash ends a node as a crash would: nothing is taken off the table.
+func (n *running) crash() {
+	n.wire.Cut()
 	_ = n.stop()
-	h.Heal()
-	h.expire(t, node)
+}
+
+// kill ends a node as a crash would, and removes it as another node would.
+func (h Harness) kill(t *testing.T, n *running) {
+	t.Helper()
+	n.crash()
+	h.remove(t, n.name)
+}
+
+// remove takes a node off the table.
+func (h Harness) remove(t *testing.T, node routing.NodeID) {
+	t.Helper()
+	must(t, h.Client.ZRem(t.Context(), "parley:nodes", string(node)).Err())
+	must(t, h.Client.HDel(t.Context(), "{parley:nodes}:members", string(node)).Err())
 }
 
 // expire makes a node's lease end now.

@@ -41,7 +41,8 @@ var held = []story{
 		heldUntil(t, b.Route(t.Context(), replies[:1]), 1)
 		heldUntil(t, b.Route(t.Context(), replies[1:]), 0)
 	}},
-	// A lease that ends by Redis's clock is a dead node, whatever that node thinks.
+	// A lease that has lapsed says nothing as long as nobody has removed the node: when
+	// Redis was away they all lapse. A node that was removed is dead, whatever it thinks.
 	{name: "lease ends", shared: true, tell: func(t *testing.T, h Harness) {
 		b := h.start(t, table.Options{Node: "b"})
 		h.start(t, table.Options{Node: "a", Lease: time.Minute})
@@ -50,13 +51,15 @@ var held = []story{
 		must(t, a.Open(t.Context(), s))
 		want(t, "while it lasts", b.Route(t.Context(), series(s, 0, 1))[0].Fate, routing.Relayed)
 		h.expire(t, "c")
-		want(t, "after it", b.Route(t.Context(), series(s, 1, 2))[0].Fate, routing.Held)
+		want(t, "after it", b.Route(t.Context(), series(s, 1, 2))[0].Fate, routing.Relayed)
+		h.remove(t, "c")
+		want(t, "once it is removed", b.Route(t.Context(), series(s, 2, 3))[0].Fate, routing.Held)
 	}},
 	// What is held comes along when the session is resumed.
 	{name: "resume", shared: true, tell: func(t *testing.T, h Harness) {
 		b, s := orphan(t, h, table.Options{Node: "b"})
 		b.Route(t.Context(), series(s, 0, 4))
-		got, err := b.Node.(*table.Redis).Resume(t.Context(), s)
+		got, err := b.Resume(t.Context(), resumption(s))
 		must(t, err)
 		if !slices.Equal(offsets(got.Held), []int64{0, 1, 2, 3}) {
 			t.Errorf("held: %v", offsets(got.Held))
@@ -72,7 +75,7 @@ func orphan(t *testing.T, h Harness, o table.Options) (*running, routing.Session
 	a := h.start(t, table.Options{Node: "a"})
 	s := newSession()
 	must(t, a.Open(t.Context(), s))
-	h.kill(t, a, "a")
+	h.kill(t, a)
 	return h.start(t, o), s
 }
 
@@ -94,7 +97,7 @@ func heldOffsets(t *testing.T, h Harness, s routing.SessionRow) []int64 {
 	must(t, err)
 	var all []int64
 	for _, entry := range entries {
-		reply, err := table.DecodeReply([]byte(entry))
+		reply, err := table.DecodeHeld([]byte(entry))
 		must(t, err)
 		all = append(all, reply.From.Offset)
 	}

@@ -20,6 +20,11 @@ type mailbox struct {
 	got      []*routing.Reply
 	sessions map[routing.SessionID]routing.SessionRow
 	open     map[routing.SessionID][]routing.Row
+	taken    map[routing.SessionID]uint64
+	removed  int // how often it was told so
+
+	gone              []string // of Left: "<node> <boot> <member>"
+	changes, restores int
 }
 
 func (m *mailbox) DeliverRelayed(replies []*routing.Reply) {
@@ -48,6 +53,57 @@ func (m *mailbox) EachSession(ready func() bool, take func(routing.SessionRow, [
 		take(m.sessions[id], m.open[id])
 		m.mu.Unlock()
 	}
+}
+
+func (m *mailbox) TakenOver(id routing.SessionID, epoch uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.taken == nil {
+		m.taken = make(map[routing.SessionID]uint64)
+	}
+	m.taken[id] = epoch
+	delete(m.sessions, id)
+}
+
+// takenUnder answers the epoch under which the node has heard that another has a
+// session; 0 where it has not.
+func (m *mailbox) takenUnder(s routing.SessionRow) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.taken[s.ID]
+}
+
+func (m *mailbox) Removed() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.removed++
+	m.sessions, m.open = nil, nil
+}
+
+func (m *mailbox) Left(node routing.NodeID, boot, member string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gone = append(m.gone, fmt.Sprintf("%s %s %s", node, boot, member))
+}
+
+func (m *mailbox) Changed() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.changes++
+}
+
+func (m *mailbox) Restored() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.restores++
+}
+
+// told answers what the node has heard: how often that it was removed, that the
+// nodes have changed and that Redis was restored, and whose remains are its.
+func (m *mailbox) told() (removed, changes, restores int, gone []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.removed, m.changes, m.restores, slices.Clone(m.gone)
 }
 
 // hold makes a session one of the node's.

@@ -18,10 +18,10 @@ var rows = []story{
 		n := h.start(t, table.Options{Node: "a"})
 		s := newSession()
 		must(t, n.Open(t.Context(), s))
-		n.Claim(routing.Row{Session: s.ID, N: 7, Service: "orders", ClientID: `"a b"`, Deadline: time.UnixMilli(1764000000123)})
+		n.Claim(routing.Row{Session: s.ID, N: 7, Service: "orders", ClientID: `"a b"`, Digest: 0xbeef, Deadline: time.UnixMilli(1764000000123)})
 		key := sessionKey(s)
 		eventually(t, "the row is there", func() bool { return h.Client.HExists(t.Context(), key, "r:7").Val() })
-		want(t, "row", h.Client.HGet(t.Context(), key, "r:7").Val(), `orders 2025-11-24T16:00:00.123Z "a b"`)
+		want(t, "row", h.Client.HGet(t.Context(), key, "r:7").Val(), `orders 2025-11-24T16:00:00.123Z 000000000000beef "a b"`)
 		n.Release(s.ID, 7)
 		eventually(t, "the row is gone", func() bool { return !h.Client.HExists(t.Context(), key, "r:7").Val() })
 	}},
@@ -72,7 +72,7 @@ func order(t *testing.T, h Harness) {
 			open = slices.Delete(open, at, at+1)
 		} else {
 			n.Claim(routing.Row{Session: s.ID, N: i + 1, Service: "orders", ClientID: fmt.Sprint(i), Deadline: time.UnixMilli(0)})
-			model[fmt.Sprintf("r:%d", i+1)] = fmt.Sprintf("orders 1970-01-01T00:00:00.000Z %d", i)
+			model[fmt.Sprintf("r:%d", i+1)] = fmt.Sprintf("orders 1970-01-01T00:00:00.000Z 0000000000000000 %d", i)
 			open = append(open, i+1)
 		}
 		if random.IntN(50) == 0 {

@@ -81,44 +81,98 @@ var sessions = []story{
 	// Only who shows secret and subject takes a session over; then the epoch
 	// grows, the rows come along, and the old owner cannot end it any longer.
 	{name: "resume", shared: true, tell: resume},
+	// The same for a table that nobody shares: only the rows are the router's to know.
+	{name: "resume alone", tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a"})
+		s := newSession()
+		must(t, n.Open(t.Context(), s))
+		refused(t, n, s)
+		for epoch := range uint64(3) {
+			got, err := n.Resume(t.Context(), resumption(s))
+			must(t, err)
+			want(t, "epoch", got.Epoch, epoch+2)
+		}
+		n.End(s.ID)
+		_, err := n.Resume(t.Context(), resumption(s))
+		want(t, "after its end", errors.Is(err, routing.ErrSessionGone), true)
+	}},
+	// A client that comes back to its own node at once finds what was claimed and
+	// released a moment ago.
+	{name: "resume sees own writes", shared: true, tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a", Pace: 20 * time.Millisecond})
+		s := newSession()
+		n.Announce(s)
+		for i := range uint64(10) {
+			n.Claim(routing.Row{Session: s.ID, N: i + 1, Service: "orders"})
+			n.Claim(routing.Row{Session: s.ID, N: i + 100, Service: "orders"})
+			got, err := n.Resume(t.Context(), resumption(s))
+			must(t, err)
+			want(t, "rows", len(got.Rows), 2)
+			n.Release(s.ID, i+1)
+			n.Release(s.ID, i+100)
+		}
+	}},
+	// A take-over of which the old owner was never told shows when its life is renewed.
+	{name: "taken unnoticed", shared: true, tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a", Resume: 50 * time.Millisecond})
+		s := newSession()
+		must(t, n.Open(t.Context(), s))
+		n.mail.hold(s)
+		must(t, h.Client.HSet(t.Context(), sessionKey(s), "owner", "b", "epoch", 5).Err())
+		eventually(t, "it is seen", func() bool { return n.mail.takenUnder(s) == 5 })
+		want(t, "owner", h.Client.HGet(t.Context(), sessionKey(s), "owner").Val(), "b")
+	}},
 }
 
 func resume(t *testing.T, h Harness) {
 	a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})
 	s := newSession()
 	must(t, a.Open(t.Context(), s))
-	row := routing.Row{Session: s.ID, N: 3, Service: "orders", ClientID: `"my id"`, Deadline: time.UnixMilli(1764000000123).UTC()}
+	row := routing.Row{Session: s.ID, N: 3, Service: "orders", ClientID: `"my id"`, Digest: 1 << 63, Deadline: time.UnixMilli(1764000000123).UTC()}
 	a.Claim(row)
 	eventually(t, "the row is there", func() bool { return h.Client.HExists(t.Context(), sessionKey(s), "r:3").Val() })
-	to := b.Node.(*table.Redis)
 
-	wrong := s
-	wrong.Secret = []byte("another")
-	_, err := to.Resume(t.Context(), wrong)
-	want(t, "wrong secret", errors.Is(err, table.ErrNotYours), true)
-	wrong = s
-	wrong.Subject = "somebody else"
-	_, err = to.Resume(t.Context(), wrong)
-	want(t, "wrong subject", errors.Is(err, table.ErrNotYours), true)
-	_, err = to.Resume(t.Context(), newSession())
-	want(t, "no session", errors.Is(err, table.ErrNoSession), true)
-
-	got, err := to.Resume(t.Context(), s)
+	refused(t, b, s)
+	got, err := b.Resume(t.Context(), resumption(s))
 	must(t, err)
 	want(t, "epoch", got.Epoch, 2)
-	want(t, "owner before", got.Before, "a")
 	if !slices.Equal(got.Rows, []routing.Row{row}) {
 		t.Errorf("rows: %v", got.Rows)
 	}
-	want(t, "at its new owner", b.Route(t.Context(), series(s, 0, 1))[0].Fate, routing.Here)
+	here := b.Route(t.Context(), series(s, 0, 1))[0]
+	want(t, "at its new owner", here, routing.Verdict{Fate: routing.Here, Epoch: 2})
 	want(t, "at its old owner", a.Route(t.Context(), series(s, 1, 2))[0].Fate, routing.Relayed)
 	b.mail.await(t, 1)
+	eventually(t, "the old owner is told", func() bool { return a.mail.takenUnder(s) == 2 })
 
 	a.End(s.ID)
 	written := a.Stats().Written
 	a.Announce(newSession())
 	eventually(t, "the end was written", func() bool { return a.Stats().Written > written })
 	want(t, "owner after the old one ended it", h.Client.HGet(t.Context(), sessionKey(s), "owner").Val(), "b")
+
+	got, err = a.Resume(t.Context(), resumption(s))
+	must(t, err)
+	want(t, "epoch once it is back", got.Epoch, 3)
+	eventually(t, "the second owner is told", func() bool { return b.mail.takenUnder(s) == 3 })
+	a.End(s.ID)
+	eventually(t, "its owner can end it", func() bool { return h.Client.Exists(t.Context(), sessionKey(s)).Val() == 0 })
+}
+
+// refused tries to resume a session with what is not enough.
+func refused(t *testing.T, n *running, s routing.SessionRow) {
+	t.Helper()
+	secret, subject := resumption(s), resumption(s)
+	secret.Secret, subject.Subject = []byte("another"), "somebody else"
+	for _, q := range []routing.Resumption{secret, subject, resumption(newSession())} {
+		if _, err := n.Resume(t.Context(), q); !errors.Is(err, routing.ErrSessionGone) {
+			t.Fatalf("resumed with %+v: %v", q, err)
+		}
+	}
+}
+
+func resumption(s routing.SessionRow) routing.Resumption {
+	return routing.Resumption{ID: s.ID, Subject: s.Subject, Secret: s.Secret}
 }
 
 func sessionKey(s routing.SessionRow) string { return "parley:{" + string(s.ID) + "}" }

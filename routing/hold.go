@@ -1,0 +1,109 @@
+package routing
+
+import (
+	"context"
+	"time"
+)
+
+// hold has the table hold replies until ctx ends. What it cannot hold yet stays
+// first in line.
+func (r *Router) hold(ctx context.Context) {
+	var waiting []Holding
+	for pause := relayAgain; ; {
+		if len(waiting) == 0 {
+			select {
+			case <-r.holds.wakeup:
+			case <-ctx.Done():
+				return
+			}
+			pause = relayAgain
+		} else if !sleep(ctx, pause) {
+			return
+		}
+		for {
+			waiting = append(waiting, r.holds.take(relayBatch-len(waiting))...)
+			if len(waiting) == 0 {
+				break
+			}
+			var failed []Holding
+			if failed = r.holdBatch(ctx, waiting); len(failed) > 0 {
+				waiting, pause = failed, min(2*pause, relayAgainMax)
+				break
+			}
+			waiting = nil
+		}
+	}
+}
+
+// holdBatch answers what has to be tried again.
+func (r *Router) holdBatch(ctx context.Context, batch []Holding) (failed []Holding) {
+	for i, v := range r.table.Hold(ctx, batch) {
+		h := batch[i]
+		s, here := r.sessions.Load(h.Session)
+		switch {
+		case v.Fate == Failed:
+			r.log.Warn("reply waits to be held", "request", string(h.Reply.ID), "err", v.Err)
+			failed = append(failed, h)
+		case v.Fate == Moved && here && s.(*Session).holdAgain(h):
+		case v.Fate == Moved:
+			r.reroute(h.Reply)
+		case v.Fate == Dropped:
+			r.drop(h.Reply, v.Drop)
+		case here:
+			if v.Fate == Held {
+				r.observer.Count(Replies, string(PathHeld))
+			}
+			s.(*Session).held(h, v.Fate == Held)
+		default:
+			h.Reply.done()
+		}
+	}
+	return failed
+}
+
+// sleep waits, and tells whether ctx goes on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Flush has the table hold all that is unacknowledged on this node, which is
+// about to leave, and waits until it does or ctx ends.
+func (r *Router) Flush(ctx context.Context) {
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		waiting := 0
+		r.sessions.Range(func(_, v any) bool {
+			waiting += v.(*Session).flush()
+			return true
+		})
+		if waiting == 0 {
+			return
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			r.log.Warn("left before all replies were held", "replies", waiting)
+			return
+		}
+	}
+}
+
+// flush asks for all that is unacknowledged to be held, and tells how much waits.
+func (s *Session) flush() (waiting int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.unacked {
+		if s.holdLocked(&s.unacked[i]); !s.unacked[i].safe {
+			waiting++
+		}
+	}
+	return waiting
+}

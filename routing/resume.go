@@ -1,0 +1,305 @@
+package routing
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// ResumeSession is what a client shows to go on with its session.
+type ResumeSession struct {
+	ID      SessionID
+	Secret  string
+	Subject string   // must be the session's
+	Open    []string // ids of requests that the client waits for
+	Sink    Sink
+	// Attached, if not nil, is called with the session's lock held once the session
+	// is the client's again, and before anything is delivered to Sink.
+	Attached func(s *Session)
+}
+
+// Resume gives a client its session back, on whichever node it was: the old
+// sink is left, what is not acknowledged is delivered to the new one, oldest
+// first, then what comes. It blocks, for a bounded time, on the table. unknown
+// are those ids of Open that the session does not know. The error is SessionGone
+// or Unavailable.
+func (r *Router) Resume(ctx context.Context, o ResumeSession) (s *Session, unknown []string, err *Error) {
+	for range resumeTries {
+		if s, unknown, err = r.resumeOnce(ctx, o); err != errMovedOn {
+			return s, unknown, err
+		}
+	}
+	return nil, nil, err
+}
+
+// resumeTries bounds how often Resume starts again because the session was taken
+// over by another node, or left this one, between the table's word and its attach.
+const resumeTries = 3
+
+var errMovedOn = refuse(Unavailable, true, "the session is being resumed elsewhere")
+
+func (r *Router) resumeOnce(ctx context.Context, o ResumeSession) (s *Session, unknown []string, err *Error) {
+	if s, err = r.expect(o); err != nil {
+		return nil, nil, err
+	}
+	hash := sha256.Sum256([]byte(o.Secret))
+	got, failed := r.table.Resume(ctx, Resumption{ID: o.ID, Subject: o.Subject, Secret: hash[:]})
+	if failed == nil {
+		unknown, err = s.attach(o, got)
+	} else if errors.Is(failed, ErrSessionGone) {
+		err = refuse(SessionGone, false, "the session has expired, or is not yours")
+	} else {
+		r.log.Warn("session cannot be resumed now", "session", string(o.ID), "err", failed)
+		err = refuse(Unavailable, true, "sessions cannot be resumed at the moment")
+	}
+	if err != nil {
+		s.giveUp()
+		return nil, nil, err
+	}
+	return s, unknown, nil
+}
+
+// expect finds the session, or files one that is resuming: from the moment that
+// the table names this node as the owner, replies may come for it.
+func (r *Router) expect(o ResumeSession) (*Session, *Error) {
+	if len(o.ID) != sessionLength {
+		return nil, refuse(SessionGone, false, "there is no such session")
+	}
+	fresh := &Session{
+		id: o.ID, secret: o.Secret, subject: o.Subject, acks: true, router: r, state: resuming, resumers: 1,
+	}
+	for {
+		found, here := r.sessions.LoadOrStore(o.ID, fresh)
+		if !here {
+			if !r.enroll() {
+				r.sessions.CompareAndDelete(o.ID, fresh)
+				return nil, refuse(Overloaded, true, "this node has as many sessions as it may")
+			}
+			return fresh, nil
+		}
+		s := found.(*Session)
+		s.mu.Lock()
+		usable := s.state != ended
+		if usable {
+			s.resumers++
+		}
+		s.mu.Unlock()
+		if usable {
+			return s, nil
+		}
+	}
+}
+
+// giveUp ends a wish to resume. What came for a session that never was is routed
+// to wherever it belongs.
+func (s *Session) giveUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.resumers--
+	if s.state == resuming && s.resumers == 0 {
+		early := s.early
+		s.early = nil
+		s.clearLocked()
+		for _, reply := range early {
+			s.router.reroute(reply)
+		}
+	}
+}
+
+// attach makes o's sink the session's, by the take-over that the table granted.
+func (s *Session) attach(o ResumeSession, got Resumed) (unknown []string, err *Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == ended || got.Epoch <= s.epoch {
+		return nil, errMovedOn
+	}
+	s.resumers--
+	if s.sink != nil {
+		s.sink.Leave(LeaveTakenOver)
+	}
+	s.router.wheel.disarm(&s.window)
+	if s.state == resuming || got.Epoch != s.epoch+1 {
+		s.adoptLocked(got)
+	}
+	s.epoch, s.secret = got.Epoch, o.Secret
+	s.sink, s.seq = o.Sink, 0
+	if o.Attached != nil {
+		o.Attached(s)
+	}
+	s.redeliverLocked(got.Held)
+	early := s.early
+	s.early = nil
+	for _, reply := range early {
+		s.takeLocked(reply, PathRelay)
+	}
+	return s.unknownLocked(o.Open), nil
+}
+
+// adoptGrace is how long an adopted request waits at least, whatever its
+// deadline: its reply may have been in time, and be on its way from the node that
+// had the session before, or be consumed again after that node's death.
+const adoptGrace = 5 * time.Second
+
+// adoptLocked makes the session what the table knows of it, where another node
+// has had it since this one last did: what has ended there is forgotten, what was
+// asked there becomes an open request here.
+func (s *Session) adoptLocked(got Resumed) {
+	s.state = live
+	s.counter = got.Epoch << 32 // above whatever the owners before have counted to
+	waits := make(map[uint64]bool)
+	for _, row := range got.Rows {
+		waits[row.N] = true
+	}
+	for _, o := range slices.Collect(maps.Values(s.open)) {
+		if !waits[o.n] {
+			s.dropLocked(o)
+		}
+	}
+	s.unacked = slices.DeleteFunc(s.unacked, func(u unacked) bool {
+		if !waits[u.n] && u.Reply != nil {
+			u.Reply.done()
+		}
+		return !waits[u.n]
+	})
+	for _, row := range got.Rows {
+		if s.open[row.N] == nil && !slices.ContainsFunc(s.unacked, func(u unacked) bool { return u.n == row.N }) {
+			s.adoptRowLocked(row)
+		}
+	}
+}
+
+func (s *Session) adoptRowLocked(row Row) {
+	r := s.router
+	service := r.services[row.Service]
+	if service == nil {
+		service = &Service{Name: row.Service} // configured on the other node only
+	}
+	now := time.Now()
+	deadline := row.Deadline
+	if soon := now.Add(adoptGrace); deadline.Before(soon) {
+		deadline = soon
+	}
+	o := &open{session: s, n: row.N, submitted: now, adopted: true}
+	o.Request = Request{
+		Session: s.id, Subject: s.subject, Service: service, Deadline: deadline, ReplyPartition: NoPartition, open: o, from: r,
+		Call: &Call{Door: DoorWS, ClientID: row.ClientID, Digest: row.Digest, Service: row.Service},
+	}
+	r.inFlight.Add(1)
+	s.rememberLocked(o)
+}
+
+// redeliverLocked hands the sink all that it has to have, as new: first what was
+// held, then what this node still has.
+func (s *Session) redeliverLocked(held []*Reply) {
+	old := s.unacked
+	s.unacked, s.bytes, s.patient = nil, 0, false
+	s.router.wheel.disarm(&s.patience)
+	for _, reply := range held {
+		i := slices.IndexFunc(old, func(u unacked) bool { return u.ID == reply.ID && u.from == reply.From })
+		if i < 0 {
+			s.takeLocked(reply, PathHeld)
+			s.markHeldLocked(reply)
+			continue
+		}
+		u := old[i]
+		old = slices.Delete(old, i, i+1)
+		u.Reply, u.bytes, u.held, u.safe, u.asked = reply, 0, false, true, true
+		s.againLocked(u)
+	}
+	for _, u := range old {
+		if u.held {
+			u.Err = &Error{Word: Unavailable, Message: "the reply was lost with the Redis that held it", Outcome: Done}
+			u.held = false
+		}
+		s.againLocked(u)
+	}
+}
+
+// againLocked delivers what has been delivered to another sink.
+func (s *Session) againLocked(u unacked) {
+	s.seq++
+	u.Seq, u.Again, u.written, u.at = s.seq, true, false, time.Now()
+	s.bytes += u.bytes
+	s.unacked = append(s.unacked, u)
+	s.armPatienceLocked(u.since)
+	if s.sink != nil {
+		s.sink.Deliver(u.Delivery)
+	}
+}
+
+// markHeldLocked notes that a reply that was delivered just now is in the table.
+func (s *Session) markHeldLocked(reply *Reply) {
+	if n := len(s.unacked); n > 0 && s.unacked[n-1].Reply == reply {
+		u := &s.unacked[n-1]
+		s.bytes -= u.bytes
+		u.asked, u.safe, u.bytes = true, true, 0
+	}
+}
+
+// unknownLocked answers those of a client's ids that mean nothing here.
+func (s *Session) unknownLocked(ids []string) (unknown []string) {
+	for _, id := range ids {
+		_, isOpen := s.byClient[id]
+		if !isOpen && !slices.ContainsFunc(s.unacked, func(u unacked) bool { return u.ClientID == id }) {
+			unknown = append(unknown, id)
+		}
+	}
+	return unknown
+}
+
+// TakenOver tells that another node owns a session now, by the take-over with
+// this epoch: its sink is left, and what is not acknowledged is routed to the new
+// owner. It does not block.
+func (r *Router) TakenOver(id SessionID, epoch uint64) {
+	found, here := r.sessions.Load(id)
+	if !here {
+		return
+	}
+	s := found.(*Session)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != live || epoch <= s.epoch {
+		return
+	}
+	s.leaveLocked(LeaveTakenOver, true)
+}
+
+// leaveLocked gives the session up to another node.
+func (s *Session) leaveLocked(why Leaving, reroute bool) {
+	if s.sink != nil {
+		s.sink.Leave(why)
+	}
+	for _, o := range slices.Collect(maps.Values(s.open)) {
+		s.dropLocked(o)
+	}
+	for i := range s.unacked {
+		if u := &s.unacked[i]; u.Reply != nil && !u.safe && reroute {
+			s.router.reroute(u.Reply)
+		}
+	}
+	s.clearLocked()
+}
+
+// Removed tells that the other nodes took this one for dead and have dealt with
+// all that it held: its clients are sent to resume. It does not block.
+func (r *Router) Removed() {
+	r.sessions.Range(func(_, found any) bool {
+		s := found.(*Session)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch {
+		case s.state != live:
+		case s.acks:
+			s.leaveLocked(LeaveRemoved, false)
+		default:
+			if s.sink != nil {
+				s.sink.Leave(LeaveRemoved)
+			}
+			s.closeLocked()
+		}
+		return true
+	})
+}

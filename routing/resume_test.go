@@ -1,0 +1,440 @@
+package routing
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// answer is the final reply to a request, the n-th record of the reply topic.
+func answer(id RequestID, n int64) *Reply {
+	return &Reply{ID: id, Final: true, Body: []byte(id), From: RecordAt{Topic: "replies", Offset: n}, Consumed: time.Now()}
+}
+
+func bodies(c *client) (all []string) {
+	for _, d := range c.outcomes() {
+		switch {
+		case d.Err != nil:
+			all = append(all, d.ClientID+":"+string(d.Err.Word))
+		default:
+			all = append(all, fmt.Sprintf("%s:%d", d.ClientID, d.Seq))
+		}
+	}
+	return all
+}
+
+func resume(t *testing.T, r *Router, s *Session, open ...string) (*Session, *client, []string) {
+	t.Helper()
+	c := &client{}
+	got, unknown, err := r.Resume(context.Background(), ResumeSession{ID: s.id, Secret: s.secret, Open: open, Sink: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got, c, unknown
+}
+
+// A client loses its socket with one answer unacknowledged and one on its way,
+// and comes back to the same node: it gets both, numbered anew, and what it
+// acknowledges is forgotten.
+func TestResumeOnTheSameNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
+		old := &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: old, Acks: true})
+		var ids []RequestID
+		for n := range 4 {
+			id, _ := s.Submit(call(strconv.Itoa(n)), nil)
+			ids = append(ids, id)
+		}
+		a.Deliver(t.Context(), []*Reply{answer(ids[0], 0), answer(ids[1], 1)})
+		s.Ack(old, 1)
+		s.Detach(old)
+		a.Deliver(t.Context(), []*Reply{answer(ids[2], 2)})
+		got, c, unknown := resume(t, a, s, "1", "2", "3", "nonsense")
+		want(t, "session", got, s)
+		want(t, "unknown", unknown, []string{"nonsense"})
+		want(t, "delivered again", bodies(c), []string{"1:1", "2:2"})
+		a.Deliver(t.Context(), []*Reply{answer(ids[3], 3)})
+		want(t, "then", bodies(c), []string{"1:1", "2:2", "3:3"})
+		s.Ack(c, 3)
+		want(t, "rows", w.rows(s.id), 0)
+		if err := s.Ack(old, 99); err != nil || len(old.left) != 0 {
+			t.Errorf("the old socket's word counts no more: %v, left %v", err, old.left)
+		}
+	})
+}
+
+// A client comes back to another node while the first still lives: the first lets
+// go of the old socket and hands over what is not acknowledged.
+func TestResumeOnAnotherNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
+		b, _ := w.start(t, "b", &topic{ack: true}, Limits{})
+		old := &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: old, Acks: true})
+		one, _ := s.Submit(call("1"), nil)
+		two, _ := s.Submit(call("2"), nil)
+		a.Deliver(t.Context(), []*Reply{answer(one, 0)})
+		got, c, unknown := resume(t, b, s, "1", "2")
+		synctest.Wait()
+		want(t, "unknown", unknown, nil)
+		want(t, "old sink", old.left, []Leaving{LeaveTakenOver})
+		want(t, "handed over", bodies(c), []string{"1:1"})
+		a.Deliver(t.Context(), []*Reply{answer(two, 1)}) // consumed by the node that has the session no more
+		synctest.Wait()
+		want(t, "relayed", bodies(c), []string{"1:1", "2:2"})
+		if _, err := s.Submit(call("3"), nil); err == nil || err.Word != SessionGone {
+			t.Errorf("a request on the old node: %v", err)
+		}
+		three, err := got.Submit(call("3"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if three == one || three == two {
+			t.Errorf("RequestID %s was used before", three)
+		}
+		got.Ack(c, 2)
+		want(t, "rows", w.rows(s.id), 1)
+		want(t, "open on a", a.OpenRequests()+a.Sessions(), 0)
+	})
+}
+
+// A node is killed: what it had not settled is consumed again by another, held
+// until the client comes back, and delivered.
+func TestResumeAfterANodeDied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, kill := w.start(t, "a", &topic{ack: true}, Limits{})
+		b, _ := w.start(t, "b", &topic{ack: true}, Limits{})
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		id, _ := s.Submit(call("1"), nil)
+		kill()
+		received := &partition{}
+		reply := answer(id, 7)
+		reply.Receipt, reply.Token = received, Token{B: 7}
+		b.Deliver(t.Context(), []*Reply{reply})
+		synctest.Wait()
+		want(t, "committable once held", received.offsets(), []int64{7})
+		_, c, unknown := resume(t, b, s, "1")
+		want(t, "unknown", unknown, nil)
+		want(t, "delivered", bodies(c), []string{"1:1"})
+	})
+}
+
+// Secret and subject are checked, and a session that was never there is gone.
+func TestResumeNeedsTheSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
+		old := &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: old, Acks: true, Subject: "me"})
+		for _, o := range []ResumeSession{
+			{ID: s.id, Secret: "guess", Subject: "me"},
+			{ID: s.id, Secret: s.secret, Subject: "you"},
+			{ID: newSessionID(), Secret: s.secret, Subject: "me"},
+			{ID: "short", Secret: s.secret, Subject: "me"},
+		} {
+			o.Sink = &client{}
+			if _, _, err := a.Resume(t.Context(), o); err == nil || err.Word != SessionGone {
+				t.Errorf("resume with %+v: %v", o, err)
+			}
+		}
+		want(t, "the session's own socket stays", len(old.left), 0)
+		want(t, "sessions", a.Sessions(), 1)
+	})
+}
+
+// A client that reads but does not acknowledge frees the partition's commits
+// after a while: its replies are held, leave memory, and come again on resume.
+func TestUnacknowledgedIsHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{Patience: 5 * time.Second})
+		received := &partition{}
+		old := &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: old, Acks: true})
+		for n := range int64(2) {
+			id, _ := s.Submit(call(strconv.FormatInt(n, 10)), nil)
+			reply := answer(id, n)
+			reply.Receipt, reply.Token = received, Token{B: n}
+			a.Deliver(t.Context(), []*Reply{reply})
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+		}
+		want(t, "committable after 6 s", received.offsets(), []int64{0})
+		want(t, "in the table", w.held(s.id), 1)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		want(t, "bytes in memory", s.inMemory(), 0)
+		_, c, _ := resume(t, a, s)
+		want(t, "delivered again", bodies(c), []string{"0:1", "1:2"})
+		want(t, "left", old.left, []Leaving{LeaveTakenOver})
+		s.Ack(c, 2)
+		want(t, "held after the acknowledgement", w.held(s.id), 0)
+		want(t, "receipts", received.offsets(), []int64{0, 1})
+	})
+}
+
+// Memory is bounded: a session with too much unacknowledged loses its socket, and
+// nothing else.
+func TestTooMuchUnacknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{Unacked: 60})
+		old := &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: old, Acks: true})
+		for n := range 5 {
+			id, _ := s.Submit(call(strconv.Itoa(n)), nil)
+			a.Deliver(t.Context(), []*Reply{answer(id, int64(n))}) // 28 bytes each
+			if n == 2 {
+				want(t, "left", old.left, []Leaving{LeaveUnread})
+			}
+		}
+		synctest.Wait()
+		if n := s.inMemory(); n > 60 {
+			t.Errorf("%d bytes are kept in memory", n)
+		}
+		_, c, _ := resume(t, a, s)
+		want(t, "delivered again", bodies(c), []string{"0:1", "1:2", "2:3", "3:4", "4:5"})
+	})
+}
+
+// A session without a socket ends when its window has passed.
+func TestResumeWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{Resume: time.Minute})
+		old := &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: old, Acks: true})
+		s.Submit(call("1"), nil)
+		s.Detach(old)
+		time.Sleep(50 * time.Second)
+		_, c, _ := resume(t, a, s)
+		time.Sleep(2 * time.Minute)
+		want(t, "sessions while attached", a.Sessions(), 1)
+		s.Detach(c)
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		want(t, "sessions", a.Sessions()+len(w.sessions)+a.OpenRequests(), 0)
+	})
+}
+
+// A node that was taken for dead lets go of all its sockets and keeps nothing.
+func TestRemovedNodeLetsGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
+		resumable, plain, parked := &client{}, &client{}, &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: resumable, Acks: true})
+		s.Submit(call("1"), nil)
+		a.Open(t.Context(), OpenSession{Sink: plain})
+		http, _ := a.Open(t.Context(), OpenSession{})
+		http.Submit(call(""), parked)
+		a.Removed()
+		want(t, "resumable", resumable.left, []Leaving{LeaveRemoved})
+		want(t, "plain", plain.left, []Leaving{LeaveRemoved})
+		want(t, "parked", bodies(parked), []string{":unavailable"})
+		want(t, "left over", a.Sessions()+a.OpenRequests(), 0)
+		want(t, "sessions that may be resumed", len(w.sessions), 1)
+	})
+}
+
+// Whatever the order of things (sockets that drop, clients that come back here or
+// there, replies that are consumed by any node, acknowledgements that come late or
+// never, nodes that die and return), each request ends once, with its own answer.
+func TestManySchedules(t *testing.T) {
+	for seed := range uint64(100) {
+		synctest.Test(t, func(t *testing.T) { schedule(t, seed) })
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+// answering is a service: it answers what is produced, through a random node that
+// lives. What a node dies over is consumed again by another.
+type answering struct {
+	w      *world
+	mu     sync.Mutex
+	random *rand.Rand
+	next   int64
+	log    map[int64]*Reply // not settled
+	busy   sync.WaitGroup
+}
+
+func (a *answering) Done(t Token) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.log, t.B)
+}
+
+func (a *answering) Produce(q *Request) {
+	a.mu.Lock()
+	n, delay := a.next, time.Duration(a.random.IntN(3000))*time.Millisecond
+	a.next++
+	reply := answer(q.ID, n)
+	a.log[n] = reply
+	a.mu.Unlock()
+	go q.Produced(RecordAt{}, nil)
+	a.busy.Go(func() {
+		time.Sleep(delay)
+		a.consume(n, reply)
+	})
+}
+
+// consume hands a record to a random node.
+func (a *answering) consume(n int64, reply *Reply) {
+	again := plain(reply)
+	again.Consumed, again.Receipt, again.Token = time.Now(), a, Token{B: n}
+	a.w.mu.Lock()
+	var nodes []*Router
+	for _, name := range []NodeID{"a", "b", "c"} {
+		if r := a.w.nodes[name]; r != nil {
+			nodes = append(nodes, r)
+		}
+	}
+	a.w.mu.Unlock()
+	a.mu.Lock()
+	i := a.random.IntN(len(nodes))
+	a.mu.Unlock()
+	nodes[i].Deliver(context.Background(), []*Reply{again})
+}
+
+// again consumes anew all that a dead node may have left unsettled.
+func (a *answering) again() {
+	a.mu.Lock()
+	left := make(map[int64]*Reply)
+	for n, r := range a.log {
+		if time.Since(r.Consumed) > 4*time.Second {
+			left[n] = r
+		}
+	}
+	a.mu.Unlock()
+	for n, r := range left {
+		a.consume(n, r)
+	}
+}
+
+func schedule(t *testing.T, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 2))
+	w := newWorld()
+	service := &answering{w: w, random: rand.New(rand.NewPCG(seed, 3)), log: make(map[int64]*Reply)}
+	kills := make(map[NodeID]func())
+	for _, name := range []NodeID{"a", "b", "c"} {
+		_, kills[name] = w.start(t, name, service, Limits{Patience: 500 * time.Millisecond, Unacked: 200})
+	}
+	names := []NodeID{"a", "b", "c"}
+	node := func() *Router {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for {
+			if r := w.nodes[names[random.IntN(3)]]; r != nil {
+				return r
+			}
+		}
+	}
+	c := &client{}
+	s, err := node().Open(context.Background(), OpenSession{Sink: c, Acks: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := make(map[string]RequestID)
+	seen := make(map[string]string) // what the client has got, by its id
+	look := func() {
+		for _, d := range c.outcomes() {
+			got := "error " + fmt.Sprint(d.Err)
+			if d.Err == nil {
+				got = string(d.Reply.Body)
+			}
+			if before, twice := seen[d.ClientID]; twice && before != got {
+				t.Errorf("request %s ended as %s and as %s", d.ClientID, before, got)
+			}
+			seen[d.ClientID] = got
+		}
+	}
+	back := func() {
+		look()
+		for {
+			c = &client{}
+			open := []string{}
+			for id := range sent {
+				if _, ended := seen[id]; !ended {
+					open = append(open, id)
+				}
+			}
+			resumed, unknown, err := node().Resume(context.Background(), ResumeSession{ID: s.id, Secret: s.secret, Open: open, Sink: c})
+			if err == nil {
+				s = resumed
+				if len(unknown) > 0 {
+					t.Errorf("unknown requests: %v", unknown)
+				}
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	for step := range 60 {
+		switch random.IntN(10) {
+		case 0, 1, 2, 3:
+			id := strconv.Itoa(step)
+			rid, err := s.Submit(call(id), nil)
+			if err == nil {
+				sent[id] = rid
+			} else if err.Word == SessionGone {
+				back()
+			}
+		case 4, 5:
+			if n := len(c.outcomes()); n > 0 {
+				look()
+				s.Ack(c, uint64(1+random.IntN(n)))
+			}
+		case 6:
+			s.Detach(c)
+			time.Sleep(time.Duration(random.IntN(1500)) * time.Millisecond)
+			back()
+		case 7:
+			back()
+		case 8:
+			if victim := names[random.IntN(3)]; random.IntN(3) == 0 {
+				kills[victim]()
+				w.bury(victim)
+				synctest.Wait()
+				if _, elsewhere := w.nodes[s.router.node]; !elsewhere {
+					back()
+				}
+				_, kills[victim] = w.start(t, victim, service, Limits{Patience: 500 * time.Millisecond, Unacked: 200})
+			}
+		case 9:
+			time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
+		}
+	}
+	service.busy.Wait()
+	for range 5 {
+		time.Sleep(5 * time.Second)
+		service.again()
+		back()
+		synctest.Wait()
+		look()
+		s.Ack(c, s.seq)
+	}
+	for id, rid := range sent {
+		if seen[id] != string(rid) {
+			t.Errorf("request %s got %q, want %q", id, seen[id], rid)
+		}
+	}
+	s.Ack(c, s.seq)
+	synctest.Wait()
+	if e := w.sessions[s.id]; len(e.rows) > 0 || len(e.held) > 0 {
+		t.Errorf("seed %d: left in the table: %v, %d held; open here %d, unacked %d, sink is %v", seed, e.rows, len(e.held), len(s.open), len(s.unacked), s.sink == c)
+	}
+	for _, kill := range kills {
+		kill()
+	}
+}

@@ -1,0 +1,167 @@
+package routing
+
+import "time"
+
+// Submit makes a request of a service. It does not block and keeps call. The
+// outcome goes to own, or to the session's sink where own is nil, unless Submit
+// itself answers an error, which is then the outcome. A message that is sent
+// again while its request is open is no error and no second request.
+func (s *Session) Submit(call *Call, own Sink) (RequestID, *Error) {
+	id, err := s.submit(call, own)
+	if err != nil {
+		s.router.refused(call, err)
+	}
+	return id, err
+}
+
+func (s *Session) submit(call *Call, own Sink) (RequestID, *Error) {
+	r := s.router
+	service := r.services[call.Service]
+	if service == nil {
+		return "", refuse(UnknownService, false, "there is no service %q", call.Service)
+	}
+	now := time.Now()
+	if call.Notify {
+		q := s.request(call, service, now)
+		r.producer.Produce(&q)
+		return "", nil
+	}
+	o, again, err := s.enter(call, service, own, now)
+	if err != nil {
+		return "", err
+	}
+	if !again {
+		r.producer.Produce(&o.Request)
+	}
+	return o.ID, nil
+}
+
+// request describes a call to the producer.
+func (s *Session) request(call *Call, service *Service, now time.Time) Request {
+	timeout := service.Timeout
+	if call.Timeout > 0 {
+		timeout = call.Timeout
+	}
+	return Request{
+		Session: s.id, Subject: s.subject, Service: service, Call: call,
+		Deadline: now.Add(timeout), ReplyPartition: NoPartition, from: s.router,
+	}
+}
+
+// enter makes a call an open request, or finds the one that it repeats.
+func (s *Session) enter(call *Call, service *Service, own Sink, now time.Time) (o *open, again bool, err *Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != live {
+		return nil, false, refuse(SessionGone, true, "the session has ended")
+	}
+	if twin := s.byClient[call.ClientID]; twin != nil && call.ClientID != "" {
+		return twin, true, s.repeatLocked(twin, call)
+	}
+	if err := s.roomLocked(own); err != nil {
+		return nil, false, err
+	}
+	s.counter++
+	o = &open{Request: s.request(call, service, now), session: s, n: s.counter, own: own, submitted: now}
+	o.Request.open = o
+	o.ID, o.ReplyPartition = s.router.minter.mint(s.id, o.n, service.Partitioner)
+	s.router.table.Claim(o.row())
+	s.rememberLocked(o)
+	return o, false, nil
+}
+
+// repeatLocked answers a message whose id is that of an open request.
+func (s *Session) repeatLocked(twin *open, call *Call) *Error {
+	if twin.Call.Digest != call.Digest {
+		return refuse(DuplicateID, false, "request %s is still open, and was not the same", call.ClientID)
+	}
+	if to := s.sinkLocked(twin); to != nil && !twin.accepted.IsZero() {
+		to.Accepted(twin.Call.ClientID, twin.ID)
+	}
+	return nil
+}
+
+// unackedPerOpen is how many unacknowledged outcomes a session may have for each
+// open request that it may have.
+const unackedPerOpen = 4
+
+// roomLocked admits one more open request, counted in, or says why not.
+func (s *Session) roomLocked(own Sink) *Error {
+	limit := s.router.limits.OpenRequests
+	switch {
+	case own != nil: // bounded by the node's limit alone
+	case len(s.open) >= limit:
+		return refuse(Overloaded, true, "the session has %d requests open, which is its limit", limit)
+	case len(s.open)+len(s.unacked) >= limit*unackedPerOpen:
+		return refuse(Overloaded, true, "the session has %d outcomes unacknowledged, which is too many", len(s.unacked))
+	}
+	if !s.router.admit() {
+		return refuse(Overloaded, true, "this node has as many requests in flight as it may")
+	}
+	return nil
+}
+
+// rememberLocked files an open request everywhere that it is looked for.
+func (s *Session) rememberLocked(o *open) {
+	if s.open == nil {
+		s.open = make(map[uint64]*open)
+	}
+	s.open[o.n] = o
+	if o.Call.ClientID != "" {
+		if s.byClient == nil {
+			s.byClient = make(map[string]*open)
+		}
+		s.byClient[o.Call.ClientID] = o
+	}
+	o.deadline.target = o
+	s.router.wheel.arm(&o.deadline, o.Deadline)
+}
+
+// forgetLocked undoes rememberLocked: the request has its outcome. Its row stays
+// until that is acknowledged, where the client acknowledges: should the node die
+// before, the next owner must know that the client still waits.
+func (s *Session) forgetLocked(o *open, outcome Word) {
+	s.dropLocked(o)
+	if outcome != OK && outcome != FromService {
+		s.late[s.lateAt%lateMemory] = o.n
+		s.lateAt++
+	}
+	if !s.acks || o.own != nil {
+		s.router.table.Release(s.id, o.n)
+	}
+	s.router.observer.Finished(o.Service.Name, o.Call.Door, outcome, time.Since(o.submitted))
+}
+
+// dropLocked takes a request out of where rememberLocked filed it.
+func (s *Session) dropLocked(o *open) {
+	delete(s.open, o.n)
+	if o.Call.ClientID != "" && s.byClient[o.Call.ClientID] == o {
+		delete(s.byClient, o.Call.ClientID)
+	}
+	s.router.wheel.disarm(&o.deadline)
+	s.router.inFlight.Add(-1)
+}
+
+// Cancel ends the open request with the client's id as cancelled, and tells
+// whether there was one. The service may see it all the same.
+func (s *Session) Cancel(clientID string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.byClient[clientID]
+	if o == nil {
+		return false
+	}
+	s.failLocked(o, &Error{Word: Cancelled, Message: "the client cancelled the request", Outcome: Unknown})
+	return true
+}
+
+// Abandon forgets an open request whose client has left: no outcome is
+// delivered. It does nothing when the request has ended.
+func (s *Session) Abandon(id RequestID) {
+	_, n, _ := id.Split()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.open[n]; o != nil && o.ID == id {
+		s.forgetLocked(o, Cancelled)
+	}
+}

@@ -1,0 +1,84 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"parley/routing"
+)
+
+// census is what a renewal has learned.
+type census struct {
+	now     int64 // by Redis's clock, Unix ms
+	expires int64 // when the lease would have ended; 0 where there was none
+	removed bool  // the others took this process for dead
+	rival   bool  // another process uses this node's name
+	members map[routing.NodeID]string
+	left    []departed
+	graves  []grave // that this node is to look after
+}
+
+// grave is what is left to do for a process that was removed.
+type grave struct {
+	node routing.NodeID
+	boot string
+}
+
+// field is the grave's name in {parley:nodes}:graves.
+func (g grave) field() string { return g.boot + " " + string(g.node) }
+
+var errCensus = errors.New("the lease script answered something else")
+
+// parseCensus reads the answer of lease.lua.
+func parseCensus(answer []any) (*census, error) {
+	if len(answer) != 6 {
+		return nil, errCensus
+	}
+	c := &census{members: make(map[routing.NodeID]string)}
+	now, _ := answer[0].(string)
+	expires, _ := answer[1].(string)
+	word, _ := answer[2].(string)
+	c.removed, c.rival = word == "removed", word == "rival"
+	var err error
+	if c.now, err = strconv.ParseInt(now, 10, 64); err != nil {
+		return nil, fmt.Errorf("%w: %w", errCensus, err)
+	}
+	if expires != "" {
+		end, err := strconv.ParseFloat(expires, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errCensus, err)
+		}
+		c.expires = int64(end)
+	}
+	for node, record := range pairs(answer[3]) {
+		boot, _, _ := strings.Cut(record, " ")
+		c.members[routing.NodeID(node)] = boot
+	}
+	for node, record := range pairs(answer[4]) {
+		boot, member, _ := strings.Cut(record, " ")
+		c.left = append(c.left, departed{routing.NodeID(node), boot, member})
+	}
+	graves, _ := answer[5].([]any)
+	for _, g := range graves {
+		text, _ := g.(string)
+		boot, node, _ := strings.Cut(text, " ")
+		c.graves = append(c.graves, grave{routing.NodeID(node), boot})
+	}
+	return c, nil
+}
+
+// pairs goes through {a, b, a, b, ...}.
+func pairs(list any) func(yield func(a, b string) bool) {
+	return func(yield func(a, b string) bool) {
+		flat, _ := list.([]any)
+		for i := 0; i+1 < len(flat); i += 2 {
+			a, _ := flat[i].(string)
+			b, _ := flat[i+1].(string)
+			if !yield(a, b) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package table
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// scripts runs single scripts against a session of node a, boot a1, epoch 1.
+type scripts struct {
+	t      *testing.T
+	client *redis.Client
+	server *miniredis.Miniredis
+}
+
+func newScripts(t *testing.T) *scripts {
+	server := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	t.Cleanup(func() { client.Close() })
+	s := &scripts{t, client, server}
+	s.run(sessionScript, "open", "a", "a1", 1, 60_000, "secret", "me")
+	return s
+}
+
+func (s *scripts) run(script *redis.Script, args ...any) any {
+	s.t.Helper()
+	answer, err := script.Run(context.Background(), s.client, sessionKeys("s"), args...).Result()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer
+}
+
+// resume answers the epoch and whom to tell.
+func (s *scripts) resume(node, boot, call string) string {
+	s.t.Helper()
+	answer := s.run(resumeScript, "secret", "me", node, boot, 60_000, call, 0).([]any)
+	return answer[0].(string) + " " + answer[1].(string) + " " + answer[2].(string)
+}
+
+func (s *scripts) want(got, want string) {
+	s.t.Helper()
+	if got != want {
+		s.t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A client that sends its command again after the answer was lost takes nothing
+// over twice; and a node that got no answer at all still learns at its next try
+// whom to tell.
+func TestResumeSentAgain(t *testing.T) {
+	s := newScripts(t)
+	s.want(s.resume("b", "b1", "call1"), "2 a a1")
+	s.want(s.resume("b", "b1", "call1"), "2 a a1")
+	s.want(s.resume("b", "b1", "call2"), "3 a a1")
+	s.want(s.resume("c", "c1", "call3"), "4 b b1")
+	s.want(s.resume("c", "c2", "call4"), "5 c c1")
+}
+
+// A session that never moved has nobody to be told.
+func TestResumeAtHome(t *testing.T) {
+	s := newScripts(t)
+	s.want(s.resume("a", "a1", "call1"), "2  ")
+}
+
+// A command that Redis comes to long after everybody gave it up takes nothing away
+// from who has the session since.
+func TestResumeTooLate(t *testing.T) {
+	s := newScripts(t)
+	s.server.SetTime(time.UnixMilli(5000))
+	late := func(until int64) any { return s.run(resumeScript, "secret", "me", "b", "b1", 60_000, "call", until) }
+	if got := late(4999); got != int64(2) {
+		t.Errorf("too late: %v", got)
+	}
+	if _, ok := late(5000).([]any); !ok {
+		t.Error("in time, and refused")
+	}
+}
+
+// From a to b and back to a: an end that a meant for its first time is not one of
+// its second.
+func TestEndAfterReturn(t *testing.T) {
+	s := newScripts(t)
+	s.resume("b", "b1", "call1")
+	s.resume("a", "a1", "call2")
+	for _, old := range [][]any{{"a", "a1", 1}, {"b", "b1", 2}, {"a", "a0", 3}, {"b", "b1", 9}} {
+		if got := s.run(endScript, old...); got != int64(0) {
+			t.Errorf("end by %v: %v", old, got)
+		}
+	}
+	if got := s.run(endScript, "a", "a1", 3); got != int64(1) {
+		t.Errorf("end by its owner: %v", got)
+	}
+}
+
+// Of equal epochs, which a lost take-over can leave behind, the one in Redis counts;
+// another process of the same node goes on with it.
+func TestEqualEpochs(t *testing.T) {
+	s := newScripts(t)
+	if got := s.run(sessionScript, "anew", "b", "b1", 1, 60_000, "secret", "me"); got != int64(-1) {
+		t.Errorf("another node: %v", got)
+	}
+	if got := s.run(sessionScript, "touch", "a", "a2", 1, 60_000, "secret", "me"); got != int64(2) {
+		t.Errorf("the same node: %v", got)
+	}
+}
+
+// A list that vanished takes its index along, so that what is held next is not
+// taken for held already.
+func TestHeldListLost(t *testing.T) {
+	s := newScripts(t)
+	hold := func() string {
+		got := s.run(holdScript, "a", "*", 1, 10, 1000, "7 t/0/1 one", "7 t/0/2 two", "7 t/0/1 again").([]any)
+		return strings.Repeat("n", int(got[0].(int64))) + strings.Repeat("c", int(got[1].(int64)))
+	}
+	s.want(hold(), "nnncc")
+	s.want(hold(), "nnncc")
+	s.client.Del(t.Context(), heldKey("s"))
+	s.want(hold(), "nnncc")
+	if left := s.run(unholdScript, 8, 7, 7); left != int64(0) {
+		t.Errorf("left: %v", left)
+	}
+	s.want(s.client.HGet(t.Context(), sessionKey("s"), "held").Val(), "0")
+}
+
+// What the lease script answers is read, and what it never would is refused.
+func TestCensus(t *testing.T) {
+	c, err := parseCensus([]any{"1000", "1e3", "rival", []any{"a b", "x one two", "c", "y "}, []any{"d", "z m"}, []any{"z d e"}})
+	if err != nil || c.now != 1000 || c.expires != 1000 || !c.rival || c.removed ||
+		c.members["a b"] != "x" || c.members["c"] != "y" || c.left[0] != (departed{"d", "z", "m"}) || c.graves[0] != (grave{"d e", "z"}) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for _, bad := range [][]any{nil, {"", "", "", nil, nil, nil}, {"1", "x", "", nil, nil, nil}, {1, 2, 3, 4, 5, 6}} {
+		if _, err := parseCensus(bad); err == nil {
+			t.Errorf("%v was read", bad)
+		}
+	}
+	if _, err := parseCensus([]any{"1", "", "removed", []any{}, []any{1, 2, 3}, []any{4}}); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a node remembers of its sessions goes with them, whatever comes late.
+func TestStanding(t *testing.T) {
+	var s standing
+	s.init()
+	s.took("one", 1, 0)
+	s.took("two", 3, 5)
+	s.took("two", 2, 9) // an older answer
+	s.holds("one", 4)
+	if s.heldNow() != 9 || len(s.of) != 2 {
+		t.Errorf("%d held, %d known", s.heldNow(), len(s.of))
+	}
+	s.lost("two", 3) // its own take-over
+	if s.holds("one", 0); len(s.of) != 1 || s.heldNow() != 5 {
+		t.Errorf("%d held, %d known", s.heldNow(), len(s.of))
+	}
+	if got := s.end("two"); got != 3 {
+		t.Errorf("ended under %d", got)
+	}
+	if got := s.end("one"); got != 1 || s.heldNow() != 0 || len(s.of) != 0 {
+		t.Errorf("ended under %d, %d held, %d known", got, s.heldNow(), len(s.of))
+	}
+}
