@@ -232,9 +232,13 @@ func (c *cluster) post(t *testing.T, path, body string) string {
 func TestDemoPage(t *testing.T) {
 	dir := others(t)
 	c := shop(t)
-	artefacts := os.Getenv("PARLEY_TEST_ARTEFACTS")
-	if artefacts == "" {
-		artefacts = t.TempDir()
+	t.Log(runOther(t, dir, "node", copyInto(t, dir, "page.mjs"), c.nodes[0].url, artefacts(t)))
+}
+
+// artefacts is the folder for what a test leaves to look at.
+func artefacts(t *testing.T) string {
+	if dir := os.Getenv("PARLEY_TEST_ARTEFACTS"); dir != "" {
+		return dir
 	}
-	t.Log(runOther(t, dir, "node", copyInto(t, dir, "page.mjs"), c.nodes[0].url, artefacts))
+	return t.TempDir()
 }

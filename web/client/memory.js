@@ -19,13 +19,27 @@ const BLOCK = 1000; // ids that may be used before that
  * @typedef {{session: string, secret: string, used: number, open: Left[]}} Entry
  */
 
+/**
+ * Whose session it is. `entry` is what there is to write down now; `restored` gets what an
+ * earlier page left; `leaving` is told that the page may be going; `lost`, that another page
+ * has the session now.
+ * @typedef {object} Host
+ * @property {() => Entry} entry
+ * @property {(left: Entry) => void} restored
+ * @property {() => void} leaving
+ * @property {() => void} lost
+ */
+
 /** @typedef {Pick<Storage, 'getItem'|'setItem'|'removeItem'>} Store */
 
 export class Memory {
   /** @type {Store} */ #store;
   /** @type {string} */ #key;
-  /** @type {() => Entry} */ #now;
+  /** @type {Host} */ #host;
+  /** @type {Promise<void>|undefined} while it is not known whether an earlier page's session is ours */ restoring;
+  /** Ids up to this one may be taken, whoever goes on with the earlier session. */ used;
   #reserved = 0; // the highest id that is written down as used
+  #over = false;
   #claimed = '';
   /** @type {(() => void)|undefined} */ #release;
   /** @type {ReturnType<typeof setTimeout>|undefined} */ #timer;
@@ -33,16 +47,39 @@ export class Memory {
   /**
    * @param {Store} store
    * @param {string} key
-   * @param {() => Entry} now what there is to write down
+   * @param {Host} host
    */
-  constructor(store, key, now) {
+  constructor(store, key, host) {
     this.#store = store;
     this.#key = key;
-    this.#now = now;
+    this.#host = host;
+    const left = this.#load();
+    this.used = left?.used ?? 0;
+    if (left) this.restoring = this.#restore(left).finally(() => (this.restoring = undefined));
+    globalThis.addEventListener?.('pagehide', this.#hidden);
+    globalThis.addEventListener?.('pageshow', this.#shown);
   }
 
-  /** What an earlier page left. @returns {Entry|undefined} */
-  load() {
+  /** Gives what an earlier page left to the host, unless that is another tab's. @param {Entry} left */
+  async #restore(left) {
+    if ((await this.claim(left.session)) && !this.#over) this.#host.restored(left);
+  }
+
+  /** The page is left: it is reloaded, closed, or put aside. */
+  #hidden = () => {
+    this.#host.leaving();
+    this.save();
+    this.#letGo(); // to the page after the reload
+  };
+
+  /** The page is back, after it was put aside. @param {PageTransitionEvent} event */
+  #shown = async ({ persisted }) => {
+    const { session } = this.#host.entry();
+    if (persisted && session && !(await this.claim(session)) && !this.#over) this.#host.lost();
+  };
+
+  /** @returns {Entry|undefined} */
+  #load() {
     try {
       const entry = JSON.parse(this.#store.getItem(this.#key) ?? '');
       return typeof entry.session === 'string' && Array.isArray(entry.open) ? entry : undefined;
@@ -58,7 +95,7 @@ export class Memory {
    */
   async claim(session) {
     if (session === this.#claimed) return true;
-    this.letGo();
+    this.#letGo();
     this.#claimed = session;
     const release = await claim(`parley ${session}`);
     if (session !== this.#claimed) release?.(); // another was claimed meanwhile
@@ -67,8 +104,7 @@ export class Memory {
     return release !== undefined;
   }
 
-  /** Lets another page, the one after a reload, claim the session. */
-  letGo() {
+  #letGo() {
     this.#release?.();
     this.#release = undefined;
     this.#claimed = '';
@@ -83,8 +119,8 @@ export class Memory {
   save() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const entry = this.#now();
-    if (!entry.session) return; // no welcome yet
+    const entry = this.#host.entry();
+    if (!entry.session || this.#over) return; // no welcome yet
     this.#reserved = entry.used += BLOCK;
     try {
       this.#store.setItem(this.#key, JSON.stringify(entry));
@@ -96,8 +132,10 @@ export class Memory {
   /** The session has ended. */
   forget() {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.letGo();
+    globalThis.removeEventListener?.('pagehide', this.#hidden);
+    globalThis.removeEventListener?.('pageshow', this.#shown);
+    this.#over = true;
+    this.#letGo();
     try {
       this.#store.removeItem(this.#key);
     } catch {

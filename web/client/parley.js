@@ -80,10 +80,7 @@ export class Client extends EventTarget {
   #lostAt = 0;
   /** @type {ReturnType<typeof setTimeout>|undefined} */ #leaving;
   /** @type {Memory|undefined} */ #memory;
-  /** @type {Promise<void>|undefined} while it is not known whether an earlier page's session is ours */ #restoring;
   #unwatch;
-  #hide = () => this.#hidden();
-  #show = (/** @type {PageTransitionEvent} */ { persisted }) => persisted && this.#shown();
 
   /** @param {string|URL|(string|URL)[]} url @param {ConnectOptions} [options] */
   constructor(url, options = {}) {
@@ -169,7 +166,7 @@ export class Client extends EventTarget {
 
   async #hello() {
     const hello = ++this.#hellos;
-    if (this.#restoring) await this.#restoring;
+    if (this.#memory?.restoring) await this.#memory.restoring;
     let { token } = this.#options;
     try {
       if (typeof token === 'function') token = await token();
@@ -230,8 +227,6 @@ export class Client extends EventTarget {
     this.#left();
     this.#link.stop();
     this.#unwatch();
-    globalThis.removeEventListener?.('pagehide', this.#hide);
-    globalThis.removeEventListener?.('pageshow', this.#show);
     this.#memory?.forget();
     for (const call of this.#open.values()) this.#giveUp(call, word, why);
     this.#become('closed');
@@ -253,20 +248,18 @@ export class Client extends EventTarget {
 
   /** @param {import('./memory.js').Store} storage @param {string} key */
   #remember(storage, key) {
-    this.#memory = new Memory(storage, key, () => {
-      const open = [...this.#open.values()].filter((call) => call.sent).map((call) => call.left());
-      return { session: this.session, secret: this.#secret, used: this.#lastID, open };
+    const open = () => [...this.#open.values()].filter((call) => call.sent).map((call) => call.left());
+    this.#memory = new Memory(storage, key, {
+      entry: () => ({ session: this.session, secret: this.#secret, used: this.#lastID, open: open() }),
+      restored: (left) => this.#restored(left),
+      leaving: () => this.#acks.flush(),
+      lost: () => this.#end('session_gone', 'another tab goes on with the session'),
     });
-    globalThis.addEventListener?.('pagehide', this.#hide);
-    globalThis.addEventListener?.('pageshow', this.#show);
-    const left = this.#memory.load();
-    if (left) this.#restoring = this.#restore(this.#memory, left).finally(() => (this.#restoring = undefined));
+    this.#lastID = this.#memory.used;
   }
 
-  /** Goes on with what an earlier page left, unless that is another tab's. @param {Memory} memory @param {import('./memory.js').Entry} left */
-  async #restore(memory, { session, secret, used, open }) {
-    this.#lastID = used; // whoever goes on with the session, these ids are taken
-    if (!(await memory.claim(session)) || this.state === 'closed') return;
+  /** Goes on with what an earlier page left. @param {import('./memory.js').Entry} left */
+  #restored({ session, secret, open }) {
     this.session = session;
     this.#secret = secret;
     for (const request of open) this.#adopt(request);
@@ -285,18 +278,6 @@ export class Client extends EventTarget {
       (result) => this.#emit('orphan', { ...about, result, meta: call.promise.meta }),
       (error) => this.#emit('orphan', { ...about, error, meta: call.promise.meta }),
     );
-  }
-
-  /** The page is left: it is reloaded, closed, or put aside. */
-  #hidden() {
-    this.#acks.flush();
-    this.#memory?.save();
-    this.#memory?.letGo();
-  }
-
-  /** The page was put aside, and is back. */
-  async #shown() {
-    if (this.session && !(await this.#memory?.claim(this.session))) this.#end('session_gone', 'another tab goes on with the session');
   }
 
   // Requests.

@@ -201,7 +201,9 @@ export class Journey {
 
   /** One that another node has answered for than the one that took it. @param {number} safe @returns {Stop[]} */
   #untraced(safe) {
-    const [end, hop] = [this.latency, Math.min(this.latency * 0.012, (this.latency - safe) / 3)];
+    const end = this.latency;
+    const resumed = Math.min(this.gaps.at(-1)?.back ?? 0, end);
+    const hop = Math.min(end * 0.012, (end - safe) / 3, (end - resumed) / 2); // it came by a socket that was there
     return [
       { station: 'client', at: 0, way: 'out' },
       { station: 'node', at: safe / 2, way: 'out', rough: true },

@@ -36,7 +36,7 @@ const composer = new Composer(facts.services, { send, burst, changed: showTermin
 
 on('frame', ({ direction, text }) => frames.add(direction, text));
 on('close', ({ code }) => lose(fleet.fate(connection.nodeName) ?? (code === 4000 ? 'dropped' : 'lost')));
-on('state', ({ state }) => state === 'connecting' && lose('moved'));
+on('state', ({ state }) => state === 'connecting' && lose(fleet.fate(connection.nodeName) ?? 'moved'));
 on('welcome', ({ node, resumed }) => resumed && goOn(node));
 on('restored', ({ requests }) => requests.forEach(adopt));
 on('orphan', answered);
@@ -211,7 +211,7 @@ function stations(journey) {
 function withNext(all, next, other) {
   const [client, node, ...rest] = all;
   /** @type {Stations} */
-  const more = new Map([client, node, ['next', { name: `node ${next}`, detail: 'has your session now' }], ...rest]);
+  const more = new Map([client, node, ['next', { name: `node ${next}`, detail: 'has your session' }], ...rest]);
   if (other && other !== next) more.set('other', { name: `node ${other}`, detail: 'consumed, relayed' });
   return more;
 }

@@ -60,3 +60,45 @@ test('a request that timed out stops at its service, and one that was refused at
   const refused = ended({ outcome: 'unknown_service' });
   assert.deepEqual(stations(refused), [['client', 0], ['node', 5], ['client', 10]]);
 });
+
+/** At a time of the test's. @param {number} now @param {() => void} act */
+function at(now, act) {
+  const clock = mock.method(performance, 'now', () => now);
+  act();
+  clock.mock.restore();
+}
+
+test('a journey whose node is killed goes on at another, which can tell no more than that it answered', () => {
+  const journey = ended({ ended: undefined, outcome: 'waiting', acceptedAt: 2 });
+  at(4, () => journey.lose('killed'));
+  at(4.5, () => journey.lose('moved')); // the next socket, while there is none
+  at(5, () => journey.resume('b'));
+  assert.deepEqual(journey.gaps, [{ why: 'killed', from: 'a', lost: 4, back: 5, to: 'b' }]);
+  assert.deepEqual([journey.moved, journey.nodeNow], [true, 'b']);
+  at(10, () => Object.assign(journey, { ended: 10, outcome: 'ok' }));
+  assert.deepEqual(journey.stops().map((stop) => stop.station), ['client', 'node', 'request', 'service', 'service', 'reply', 'next', 'client']);
+  assert.equal(journey.legs().reduce((sum, leg) => sum + leg.to - leg.from, 0), 10);
+  assert.ok(journey.stops().every((stop) => stop.at <= 10 && (stop.station !== 'next' || stop.at >= 5)), 'it came by the second socket');
+  journey.lose('lost');
+  assert.equal(journey.gaps.length, 1, 'what befalls later is no part of it');
+});
+
+test('a reply that came while there was no socket waits at the node for the next', () => {
+  const journey = ended({ ended: undefined, acceptedAt: 2 });
+  at(4, () => journey.lose('dropped'));
+  at(9, () => journey.resume('a'));
+  const times = { submitted: 1000, accepted: 1001, replied: 1004.5, consumed: 1005, pushed: 1005 };
+  Object.assign(journey, { ended: 10, outcome: 'ok', trace: { request: 's.1', node: 'a', service: 'orders', path: 'home', consumedBy: 'a', ...records, at: times } });
+  assert.deepEqual(stations(journey).slice(-3), [['node', 6], ['node', 9], ['client', 10]]);
+  assert.equal(journey.legs().reduce((sum, leg) => sum + leg.to - leg.from, 0), 10);
+  assert.deepEqual(journey.legs().slice(-2).map((leg) => leg.name), ['waited for you', 'pushed to you']);
+});
+
+test('a journey goes on after a reload, as long before it as it began', () => {
+  const journey = ended({ ended: undefined, acceptedAt: 2, started: 100 });
+  const text = JSON.stringify(journey);
+  const again = Journey.goesOn(JSON.parse(text));
+  assert.ok(Math.abs(again.started - 100) < 0.01);
+  assert.deepEqual([again.number, again.service, again.door, again.node, again.acceptedAt, again.gaps[0].why], [1, 'orders', 'ws', 'a', 2, 'reloaded']);
+  assert.ok(JSON.stringify(Object.assign(journey, { params: 'x'.repeat(100_000) })).length < 1000, 'what is remembered is bounded');
+});
