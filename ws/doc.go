@@ -35,9 +35,21 @@
 //	{"jsonrpc":"2.0","method":"$/goaway","params":{"reconnect":[0,8000],"deadline":20000}}
 //	{"jsonrpc":"2.0","method":"$/pong"}
 //
-// Not yet there: resuming (resumed is false, and every id in open is answered
-// with session_gone), tokens (ignored), and $/goaway (a node that goes away
-// closes 1012 at once).
+// # Sessions
+//
+// A client under parley.v1 that lost its socket says hello with resume, to any
+// node. resumed is true where its session goes on: what it has not acknowledged is
+// sent again, then what comes. open lists the ids that it still waits for; one that
+// the session does not know ends as unknown_request. resumed is false where there
+// is no such session, or the secret is wrong: the session is a new one then, and
+// every listed id ends as session_gone. Where the table cannot be asked the socket
+// is closed 1012, and nothing is lost. seq counts from 1 on each socket; what tells
+// one reply from another is (id, n), and a client drops what it has by that.
+//
+// A socket that has lived for long, or whose node drains, is told $/goaway, and is
+// closed later (1012) when it has not gone by itself.
+//
+// Not there yet: $/attach, subscriptions and tokens (which are ignored).
 //
 // # Messages
 //

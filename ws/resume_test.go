@@ -179,3 +179,25 @@ func TestDrain(t *testing.T) {
 		}
 	})
 }
+
+// A socket that has lived long enough is told to go, and closed only when its
+// client does not; a plain client, which cannot come back, is not told.
+func TestAgeGivesNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{MaxAge: time.Minute, Ping: time.Hour})
+		began := time.Now()
+		c, plain := r.greeted(), r.dial("")
+		ended := make(chan string, 1)
+		go func() { code, n := plain.closed(); ended <- fmt.Sprint(int(code), " after ", n) }()
+		same(t, "told", c.hear(), `{"jsonrpc":"2.0","method":"$/goaway","params":{"reconnect":[0,5000],"deadline":10000}}`)
+		if after := time.Since(began); after < 54*time.Second || after > time.Minute {
+			t.Errorf("told after %v", after)
+		}
+		same(t, "still served", c.ask(`{"jsonrpc":"2.0","id":1,"method":"echo"}`), `{"jsonrpc":"2.0","id":1,"result":null,"seq":1}`)
+		told := time.Now()
+		code, _ := c.closed()
+		same(t, "close code", code, 1012)
+		same(t, "after", time.Since(told), 10*time.Second)
+		same(t, "plain", <-ended, "1012 after 0")
+	})
+}

@@ -13,6 +13,7 @@ type times struct {
 	wake    time.Duration // when that is
 	helloBy time.Duration // none once the client has said hello
 	endAt   time.Duration
+	told    bool          // to go, because endAt was there
 	pingAt  time.Duration // of the next ping
 	pinged  time.Duration // since when a ping waits for its answer
 }
@@ -22,6 +23,8 @@ const (
 	// writeTimeout is how long one write, of flushAt bytes or a larger message, may
 	// take. The next ping notices.
 	writeTimeout = 30 * time.Second
+	// ageNotice is how long before its end a socket that is too old is told to go.
+	ageNotice = 10 * time.Second
 )
 
 // startTimer sets the times of a new connection.
@@ -81,6 +84,11 @@ func (c *conn) watch() {
 		return
 	}
 	now := c.server.clock()
+	if now >= c.endAt && c.v1 && !c.told {
+		// Frames that meet a close are lost: a client that can move is asked to first.
+		c.told, c.endAt = true, now+ageNotice
+		c.sendLocked(item{kind: text, text: appendGoaway(nil, ageNotice/2, ageNotice)})
+	}
 	if why := c.overdueLocked(now); why != nil {
 		if why.sent() {
 			c.closeLocked(why)
