@@ -169,6 +169,7 @@ func (n *node) joinTable() (err error) {
 		n.table = table.NewMemory()
 		return nil
 	}
+	n.watchTable()
 	n.table = table.NewRedis(n.redis, table.Options{
 		Node: routing.NodeID(n.cfg.Node), Lease: time.Duration(n.cfg.Redis.Lease), Resume: time.Duration(n.cfg.Sessions.Resume),
 		Member: n.memberID(), Watcher: n.failover, Observer: n.metrics, Log: n.log,
@@ -186,6 +187,7 @@ func (n *node) gauges() web.Gauges {
 		OpenRequests:       func() int { return n.router.OpenRequests() },
 		Sessions:           func() int { return n.router.Sessions() },
 		Sockets:            func() int { return n.sockets.Sockets() },
+		HeldReplies:        func() int { return n.table.Stats().Holding },
 		OwnedPartitions:    func() int { owned, _, _ := n.replies.Stats(); return owned },
 		UncommittedReplies: func() int { _, uncommitted, _ := n.replies.Stats(); return uncommitted },
 		UncommittedAge:     func() time.Duration { _, _, oldest := n.replies.Stats(); return oldest },
