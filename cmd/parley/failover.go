@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"parley/kafka"
@@ -15,6 +16,7 @@ type failover struct {
 	node *node
 	gone chan kafka.Member // members of nodes that died; this node is to remove them
 	lost chan struct{}     // Redis may have lost what it had
+	tell chan struct{}     // all nodes are to nudge
 }
 
 // rewindBy is how far the reply consumers go back when Redis has lost what was held
@@ -23,7 +25,7 @@ type failover struct {
 const rewindBy = time.Minute
 
 func newFailover(n *node) *failover {
-	return &failover{node: n, gone: make(chan kafka.Member, 64), lost: make(chan struct{}, 1)}
+	return &failover{node: n, gone: make(chan kafka.Member, 64), lost: make(chan struct{}, 1), tell: make(chan struct{}, 1)}
 }
 
 // Left has a dead node's member removed from the group. What its lease carried is
@@ -48,12 +50,26 @@ func (f *failover) Restored() {
 	}
 }
 
+// Tell has all nodes ask the group for its news: this one has joined, left, or
+// given partitions up.
+func (f *failover) Tell() {
+	select {
+	case f.tell <- struct{}{}:
+	default:
+	}
+}
+
 // run works until ctx ends.
 func (f *failover) run(ctx context.Context) error {
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	listening.Go(func() { f.listen(ctx) })
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-f.tell:
+			f.publish(ctx)
 		case first := <-f.gone:
 			f.remove(ctx, first)
 		case <-f.lost:
@@ -85,5 +101,42 @@ func (f *failover) remove(ctx context.Context, first kafka.Member) {
 	defer cancel()
 	if err := f.node.replies.RemoveMembers(ctx, members); err != nil {
 		f.node.log.Error("dead members stay in the group until their sessions expire", "err", err)
+	}
+}
+
+// channel is where the nodes of one gateway tell each other to nudge. That a word
+// is lost costs a heartbeat's time and nothing else, so publish and subscribe will do.
+func (f *failover) channel() string { return "parley:nudge:" + f.node.cfg.Kafka.Group }
+
+func (f *failover) publish(ctx context.Context) {
+	if f.node.redis == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := f.node.redis.Publish(ctx, f.channel(), f.node.cfg.Node).Err(); err != nil {
+		f.node.log.Debug("the other nodes are not told to nudge", "err", err)
+	}
+}
+
+// listen nudges when another node says so, until ctx ends.
+func (f *failover) listen(ctx context.Context) {
+	if f.node.redis == nil {
+		return
+	}
+	words := f.node.redis.Subscribe(ctx, f.channel())
+	defer words.Close()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case word, ok := <-words.Channel():
+			if !ok {
+				return
+			}
+			if word.Payload != f.node.cfg.Node {
+				f.node.replies.Nudge()
+			}
+		}
 	}
 }

@@ -213,7 +213,7 @@ func (n *node) joinKafka() (err error) {
 		},
 	})
 	n.replies, err = kafka.NewReplies(n.watched("consumer"), kafka.RepliesOptions{
-		Group: k.Group, Protocol: k.GroupProtocol, Topic: k.ReplyTopic, Node: n.router.Node(), Boot: n.boot, Sink: n.router, Observer: n.metrics,
+		Group: k.Group, Protocol: k.GroupProtocol, Topic: k.ReplyTopic, Node: n.router.Node(), Boot: n.boot, Sink: n.router, Observer: n.metrics, Tell: n.failover.Tell,
 	})
 	if err != nil {
 		return fmt.Errorf("configure the reply consumer: %w", err)
