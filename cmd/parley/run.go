@@ -63,8 +63,8 @@ func (n *node) run(ctx context.Context) error {
 	n.router.Flush(limit)
 	// From the edge inwards: what is still consumed is relayed, what is relayed
 	// is written, and only then does the node leave.
-	failover.stop()
 	replies.stop()
+	failover.stop() // after it has told the others
 	n.producer.Close(limit)
 	router.stop()
 	table.stop()
