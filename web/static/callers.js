@@ -11,9 +11,13 @@ import { ParleyError } from '/client/parley.js';
  * @param {import('/client/parley.js').Client} client
  * @param {Question} question
  * @param {Journey} journey
+ * @param {() => void} accepted told once it is safe in Kafka
  */
-export async function overSocket(client, { service, params, meta }, journey) {
-  const onAccepted = () => (journey.acceptedAt = journey.latency);
+export async function overSocket(client, { service, params, meta }, journey, accepted) {
+  const onAccepted = () => {
+    journey.acceptedAt = journey.latency;
+    accepted();
+  };
   // After a reload, the journey is made anew of the note.
   const call = client.request(service, params, { ...meta, want: ['trace'], onAccepted, note: journey });
   journey.cancel = call.cancel;

@@ -152,11 +152,16 @@ function begin(question, door) {
   if (door === 'ws' && !connection.connected) connection.connect();
   const journey = new Journey(++made, question.service, door, connection.nodeName, question.params, question.meta);
   const client = /** @type {import('/client/parley.js').Client} */ (connection.client);
-  const sent = door === 'ws' ? overSocket(client, question, journey) : overHTTP(connection.url, question, journey);
+  const sent = door === 'ws' ? overSocket(client, question, journey, () => accepted(journey)) : overHTTP(connection.url, question, journey);
   sent.then(() => ended(journey));
   journeys.unshift(journey);
   journeys.length = Math.min(journeys.length, KEPT);
   return journey;
+}
+
+/** One that is shown already says so, too. @param {Journey} journey */
+function accepted(journey) {
+  if (journey === chosen && journey.latency > CALM) showVerdict(journey);
 }
 
 /** @param {Journey} journey */
