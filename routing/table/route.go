@@ -121,9 +121,11 @@ func (r *Redis) judge(jobs *jobs, session routing.SessionID, p place, i int, asi
 	return routing.Verdict{}
 }
 
-// nobody is the verdict where the table has no such session.
+// nobody is the verdict where the table has no such session. Nothing is unknown
+// to a Redis that has come back before this node's own renewal has noticed: other
+// nodes may not have written their sessions yet.
 func (r *Redis) nobody() routing.Verdict {
-	if r.rebuilding() {
+	if r.rebuilding() || r.link.away() || !r.Leased() {
 		return failed(errRebuilding)
 	}
 	return unknown

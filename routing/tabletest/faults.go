@@ -15,19 +15,13 @@ var faults = []story{
 	// was not written is, and waiting replies go on in order.
 	{name: "away and back", shared: true, tell: away},
 	// Redis was away for longer than leases last: a node that is back before another
-	// does not take that one for dead.
+	// does not take that one for dead,
 	{name: "back before the others", shared: true, tell: func(t *testing.T, h Harness) {
-		a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})
-		s := newSession()
-		must(t, a.Open(t.Context(), s))
-		h.Cut()
-		eventually(t, "it is noticed", func() bool { return a.Stats().Away && b.Stats().Away })
-		h.expire(t, "a")
-		h.expire(t, "b")
-		h.Heal()
-		got := routing.Verdict{}
-		eventually(t, "the reply is routed", func() bool { got = b.Route(t.Context(), series(s, 0, 1))[0]; return got.Fate != routing.Failed })
-		want(t, "fate", got.Fate, routing.Relayed)
+		backFirst(t, h, func() { h.expire(t, "a"); h.expire(t, "b") })
+	}},
+	// nor its sessions for unknown.
+	{name: "back before the others, emptied", shared: true, tell: func(t *testing.T, h Harness) {
+		backFirst(t, h, func() { must(t, h.Client.FlushDB(t.Context()).Err()) })
 	}},
 	// Redis lost everything: living nodes write their sessions and rows anew, and
 	// meanwhile no reply is called unknown.
@@ -113,6 +107,21 @@ func away(t *testing.T, h Harness) {
 	if !slices.Equal(got[:2], []int64{0, 1}) {
 		t.Errorf("offsets: %v", got)
 	}
+}
+
+// backFirst routes as soon as Redis is back, before the owner can have noticed.
+func backFirst(t *testing.T, h Harness, meanwhile func()) {
+	a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})
+	s := newSession()
+	must(t, a.Open(t.Context(), s))
+	a.mail.hold(s)
+	h.Cut()
+	eventually(t, "it is noticed", func() bool { return a.Stats().Away && b.Stats().Away })
+	meanwhile()
+	h.Heal()
+	got := routing.Verdict{}
+	eventually(t, "the reply is routed", func() bool { got = b.Route(t.Context(), series(s, 0, 1))[0]; return got.Fate != routing.Failed })
+	want(t, "fate", got.Fate, routing.Relayed)
 }
 
 func emptied(t *testing.T, h Harness) {
