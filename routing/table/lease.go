@@ -156,7 +156,7 @@ func (r *Redis) take(c *census, sent time.Time, first, restored bool) {
 	}
 	for _, d := range c.left {
 		r.removed.Add(1)
-		r.o.Log.Warn("node is gone without leaving", "node", string(d.node), "boot", d.boot, "member", d.member)
+		r.o.Log.Warn("node is gone without leaving", "gone", string(d.node), "boot", d.boot, "member", d.member)
 	}
 	r.news.add(c.left, changed, restored)
 	r.graves.add(c.graves)
