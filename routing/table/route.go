@@ -17,7 +17,7 @@ type place struct {
 	boot  string
 	epoch string
 	known bool // the table has the session
-	alive bool // the owner's lease lives, and the owner is still the same process
+	alive bool // the owner has neither left nor been removed, and is still the same process
 	err   error
 }
 
@@ -124,7 +124,7 @@ func (r *Redis) judge(jobs *jobs, session routing.SessionID, p place, i int, asi
 // nobody is the verdict where the table has no such session.
 func (r *Redis) nobody() routing.Verdict {
 	if r.rebuilding() {
-		return failed(errRebuilding)
+		return failed(fmt.Errorf("route: %w", errRebuilding))
 	}
 	return unknown
 }
