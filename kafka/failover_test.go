@@ -371,7 +371,7 @@ func TestRemovedNodeDoesNotCommit(t *testing.T) {
 					}
 					return atA.owned() == 1 && atB.owned() == 1
 				})
-				time.Sleep(700 * time.Millisecond) // the client's early heartbeat is over
+				time.Sleep(2 * time.Second) // the early heartbeat and the echoes of nudges are over
 				f.is(b)
 				p := a.partitions()[0]
 				k.write(t, numbered(o.Topic, p, 0, 10)...)
@@ -415,7 +415,7 @@ func TestKeptPartition(t *testing.T) {
 		settle(got.all()[:3]...)
 		committed := func() int64 { return k.committed(t, o.Group, o.Topic, 0) }
 		until(t, "the commit", nil, func() bool { return committed() == 3 })
-		time.Sleep(700 * time.Millisecond) // the client's early heartbeat is over
+		time.Sleep(2 * time.Second) // the early heartbeat and the echoes of nudges are over
 		former := a.MemberID()
 		if err := RemoveMembers(t.Context(), k.Config, o.Group, o.Protocol, []Member{{ID: former}}); err != nil {
 			t.Fatal(err)

@@ -2,8 +2,10 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -37,13 +39,13 @@ func (r *Replies) Nudge() {
 	}
 }
 
-// nudgeGap is the least time between two rebalances that this node asks for.
+// nudgeGap is the least time between two times that this node asks the group.
 const nudgeGap = 10 * time.Millisecond
 
-// echoes are the pauses before a member of a server-side group asks once more.
-// The broker moves a partition in several steps, each of them told in the answer
-// to a heartbeat, and the client may miss a nudge while it is between two
-// sessions. A heartbeat too many costs one small request.
+// echoes are the pauses before a nudge asks once more. It may be ahead of the
+// news that it is about; the client may miss it while it is between two sessions;
+// and a server-side group moves a partition in several steps, each told in the
+// answer to a heartbeat. A heartbeat too many costs one small request.
 var echoes = []time.Duration{
 	10 * time.Millisecond, 20 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond,
 	50 * time.Millisecond, 100 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond,
@@ -62,17 +64,54 @@ func (r *Replies) nudges(ctx context.Context, client *kgo.Client) {
 			return
 		case <-echo:
 		case <-r.nudged:
-			if left = nil; r.options.Protocol == Consumer {
-				left = echoes
-			}
+			left = echoes
 		}
-		client.ForceRebalance()
+		r.ask(ctx, client)
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(nudgeGap):
 		}
 	}
+}
+
+const askTimeout = time.Second
+
+// ask has the client take part in a rebalance if there is one. Under KIP-848 that
+// is a heartbeat. A classic member is asked to join anew only when a heartbeat says
+// so: the group's leader would begin a rebalance by it, and one that nobody needs
+// keeps partitions that were just gained from being read.
+func (r *Replies) ask(ctx context.Context, client *kgo.Client) {
+	if r.options.Protocol == Consumer {
+		client.ForceRebalance()
+		return
+	}
+	if !r.settled() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	member, generation := client.GroupMetadata()
+	beat := kmsg.NewPtrHeartbeatRequest()
+	beat.Group, beat.MemberID, beat.Generation = r.options.Group, member, generation
+	answer, err := beat.RequestWith(ctx, client)
+	if err != nil {
+		return // the client's own heartbeats say so
+	}
+	err = kerr.ErrorForCode(answer.ErrorCode)
+	if _, now := client.GroupMetadata(); now != generation || !r.settled() {
+		return // it joined anew meanwhile
+	}
+	if errors.Is(err, kerr.RebalanceInProgress) || errors.Is(err, kerr.UnknownMemberID) {
+		client.ForceRebalance()
+	}
+}
+
+// settled tells whether this node is a member, and not about to join anew.
+func (r *Replies) settled() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.joined && !r.joining
 }
 
 // tell says that all nodes should be nudged.

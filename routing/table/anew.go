@@ -1,10 +1,5 @@
 package table
 
-import "errors"
-
-// errRemoved says that the others took this process for dead.
-var errRemoved = errors.New("this node was removed while it slept")
-
 // startAnew makes this process a new boot of its node, after others have taken it
 // for dead: they have its sessions and have routed what was in its inbox, so that
 // all it still wants to do about them is out of date.

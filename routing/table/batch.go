@@ -138,7 +138,7 @@ func (b *batch) answer(r *Redis) {
 		case err != nil:
 			err = fmt.Errorf("open session: %w", err)
 		case n <= 0:
-			err = errTaken
+			err = fmt.Errorf("open session: %w", errTaken)
 			r.seesTaken(w.session, max(uint64(-n), w.epoch+1))
 		}
 		tell(w.waiters, err)

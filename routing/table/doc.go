@@ -20,12 +20,12 @@
 //
 // # What is written when
 //
-// Claims, releases, unholds, announcements, ends and notices to other nodes are appended to a queue (queue.go),
-// which one goroutine writes behind in pipelines (writer.go). A claim whose
-// release is in the same pipeline is not written at all. No delivery depends
-// on a row: Route needs only the session's owner. Rows are for people, for
-// resuming and for deadlines, so what a crash can cost is the row of a request
-// that was made in the last millisecond or two.
+// Claims, releases, unholds, announcements, ends and notices to other nodes are
+// appended to a queue (queue.go), which one goroutine writes behind in pipelines
+// (writer.go). A claim whose release is in the same pipeline is not written at
+// all. No delivery depends on a row: Route needs only the session's owner. Rows
+// are for people, for resuming and for deadlines, so what a crash can cost is the
+// row of a request that was made in the last millisecond or two.
 //
 // The table keeps no copy of what it has written. When Redis was away, was
 // emptied, or writes did not fit the queue, it asks the router for its sessions
@@ -43,33 +43,35 @@
 //
 // Resume first waits until all that this node has queued is written, so that it
 // sees its own rows, and so that no end of an earlier time can follow it. The
-// script raises the epoch; the former owner is sent the notice "taken <session>
-// <epoch>", by way of the queue, for as long as it takes. Should this process
-// die before, the former owner finds out by itself: when it wants a reply held, which
-// is after routing's Limits.Patience at the latest where there is one unacknowledged,
-// or when it prolongs the session's life, once in Options.Resume.
+// script raises the epoch. The former owner is sent the notice "taken <session>
+// <epoch>" by way of the queue, for as long as it takes. Should this process die
+// before, the former owner finds out by itself: when it wants a reply held, which
+// is after routing's Limits.Patience where one is unacknowledged, or when it
+// prolongs the session's life, once in Options.Resume.
 //
-// A session is ended under the epoch that its node had it by (standing.go): from a
-// to b and back to a, what a meant for its first time does nothing to its second.
-// A take-over that comes to Redis late, as one does that stood in the buffer of a
-// connection that was given up, is refused by Redis's clock.
+// A session is ended under the epoch by which its node had it (standing.go): from
+// a to b and back to a, what a meant for its first time does nothing to its
+// second. A take-over that stood in the buffer of a connection that was given up
+// long ago is refused by Redis's clock.
 //
 // # Nodes that come, go and die
 //
-// Each renewal of a lease (lease.lua) also reads who is there, and removes those
-// whose lease has ended: the script runs for one node at a time, so exactly one
-// removes. It must have had its own lease for as long as a lease lasts: when Redis comes back
-// from a stall all leases have ended, and every node gets the time to return.
-// Who removes a node is told (Watcher.Left), tells the others to look (the notice
-// "nodes"; each would see it at its next renewal, a quarter of a lease later), and
-// looks after the dead one's grave: it routes its inbox again, and deletes entries that
-// are safe elsewhere. A grave whose keeper is no member any more is taken up by the
-// next node that renews.
+// Each renewal of a lease (lease.lua) reads who is there, too, and removes those
+// whose lease has ended. The script runs for one node at a time, so exactly one
+// removes. It must have had its own lease for as long as a lease lasts: when
+// Redis comes back from a stall all leases have ended, and every node gets the
+// time to return. Until it is removed, a node counts as alive.
 //
-// A process that slept through all this finds itself among the removed. It forgets
-// what it had in mind, tells its router (Removed) and goes on as a new boot. A
-// process that finds no trace of itself and is not among the removed knows that Redis was
-// emptied; it and one that finds another server than before (run_id) tell the
+// Who removes a node is told (Watcher.Left), has the others look (the notice
+// "nodes"; each would see it at its next renewal, a quarter of a lease later), and
+// keeps the dead one's grave: it routes the inbox again, and deletes the entries
+// that are safe elsewhere. A grave whose keeper is no member any more is taken up
+// by the next node that renews.
+//
+// A process that slept through all this finds itself among the removed. It
+// forgets what it had in mind, tells its router (Removed) and goes on as a new
+// boot. A process that finds no trace of itself at all knows that Redis was
+// emptied; it, and one that finds another server than before (run_id), tell the
 // watcher so (Restored).
 //
 // # Non-obvious

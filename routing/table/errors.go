@@ -3,14 +3,19 @@ package table
 import "errors"
 
 var (
-	errFull  = errors.New("open session: too many writes wait for Redis")
-	errAway  = errors.New("open session: Redis is away")
-	errSlow  = errors.New("open session: Redis did not answer in time")
-	errTaken = errors.New("open session: a newer epoch has it")
+	errAway       = errors.New("Redis is away")
+	errFull       = errors.New("too many writes wait for Redis")
+	errSlow       = errors.New("Redis did not answer in time")
+	errLate       = errors.New("Redis has come to it too late")
+	errTaken      = errors.New("a newer epoch has it")
+	errRemoved    = errors.New("this node was removed while it slept")
+	errRebuilding = errors.New("sessions are being written anew after Redis was away")
 
-	errRebuilding = errors.New("route: sessions are being written anew after Redis was away")
-	errNoInbox    = errors.New("relay: the owner has no inbox")
-	errInboxFull  = errors.New("relay: the owner's inbox is full")
-	errMoved      = errors.New("hold: the session has moved meanwhile")
-	errAwayNow    = errors.New("Redis is away")
+	// errLease keeps a node that slept from writing before it knows whether it was
+	// removed meanwhile.
+	errLease = errors.New("the node's lease is overdue")
+
+	errNoInbox   = errors.New("relay: the owner has no inbox")
+	errInboxFull = errors.New("relay: the owner's inbox is full")
+	errMoved     = errors.New("hold: the session has moved meanwhile")
 )

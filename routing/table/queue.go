@@ -2,6 +2,7 @@ package table
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -177,11 +178,11 @@ func (r *Redis) End(id routing.SessionID) {
 // the longest.
 func (r *Redis) flush(ctx context.Context) error {
 	if r.link.away() {
-		return errAwayNow
+		return errAway
 	}
 	done := make(chan error, 1)
 	if !r.queue.append(op{kind: opBarrier, state: &state{done: done}}) {
-		return errQueue
+		return errFull
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
@@ -200,10 +201,10 @@ func (r *Redis) Open(ctx context.Context, s routing.SessionRow) error {
 	r.standing.took(s.ID, s.Epoch, 0)
 	done := make(chan error, 1)
 	if !r.push(op{kind: opState, session: s.ID, state: &state{row: s, how: open, done: done}}) {
-		return errFull
+		return fmt.Errorf("open session: %w", errFull)
 	}
 	if r.link.away() {
-		return errAway
+		return fmt.Errorf("open session: %w", errAway)
 	}
 	timer := time.NewTimer(r.o.Open)
 	defer timer.Stop()
@@ -211,7 +212,7 @@ func (r *Redis) Open(ctx context.Context, s routing.SessionRow) error {
 	case err := <-done:
 		return err
 	case <-timer.C:
-		return errSlow
+		return fmt.Errorf("open session: %w", errSlow)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -3,16 +3,10 @@ package table
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strconv"
 
 	"parley/routing"
-)
-
-var (
-	errLate  = errors.New("resume: Redis has come to it too late")
-	errQueue = errors.New("too many writes wait for Redis")
 )
 
 // taken is a session that this node has taken over.
@@ -56,7 +50,7 @@ func (r *Redis) readTaken(session routing.SessionID, answer any) (*taken, error)
 	list, _ := answer.([]any)
 	switch {
 	case answer == int64(2):
-		return nil, errLate
+		return nil, fmt.Errorf("resume: %w", errLate)
 	case answer == int64(0) && r.rebuilding():
 		return nil, fmt.Errorf("resume: %w", errRebuilding)
 	case answer == int64(0), answer == int64(1):

@@ -17,7 +17,7 @@ type place struct {
 	boot  string
 	epoch string
 	known bool // the table has the session
-	alive bool // the owner's lease lives, and the owner is still the same process
+	alive bool // the owner has neither left nor been removed, and is still the same process
 	err   error
 }
 
@@ -126,7 +126,7 @@ func (r *Redis) judge(jobs *jobs, session routing.SessionID, p place, i int, asi
 // nodes may not have written their sessions yet.
 func (r *Redis) nobody() routing.Verdict {
 	if r.rebuilding() || r.link.away() || !r.Leased() {
-		return failed(errRebuilding)
+		return failed(fmt.Errorf("route: %w", errRebuilding))
 	}
 	return unknown
 }

@@ -72,10 +72,6 @@ func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
 	}
 }
 
-// errLease keeps a node that slept from writing before it knows whether it was
-// removed meanwhile.
-var errLease = errors.New("the node's lease is overdue")
-
 func (r *Redis) writeOnce(ctx context.Context, b *batch) error {
 	if b.boot != r.boot() {
 		return errRemoved

@@ -44,7 +44,7 @@ func parseOptions(args []string) (*options, error) {
 	f.IntVar(&o.rate, "rate", 500, "requests a second, of all clients together")
 	f.DurationVar(&o.mixed, "mixed", 0, "how long to mix faults after each has been done alone (--full: 3m)")
 	f.IntVar(&o.history, "history", 4_000_000, "events that a history may have; the load ends when it is full")
-	f.BoolVar(&o.short, "short", false, "one round of the most important faults: about two minutes")
+	f.BoolVar(&o.short, "short", false, "one round of the most important faults: two to three minutes")
 	f.BoolVar(&o.full, "full", false, "all faults and rounds, then mixed; every way of recovery must have been taken")
 	f.BoolVar(&o.thin, "thin", false, "use this program's own client instead of the bundled one")
 	if err := f.Parse(args); err != nil {
