@@ -31,8 +31,11 @@ func (s *Session) takeLocked(reply *Reply, path Path) {
 	switch {
 	case o != nil && o.adopted && o.ID == "":
 		o.ID = reply.ID // its salt was not in its row
-	case o == nil && s.keepLatestLocked(reply):
+	case (o == nil || o.hasHad(reply)) && s.keepLatestLocked(reply):
 		r.observer.Count(Drops, string(DropDuplicate))
+		return
+	case o != nil && o.hasHad(reply):
+		r.drop(reply, DropDuplicate)
 		return
 	case o == nil || o.ID != reply.ID:
 		r.drop(reply, s.whyNotOpenLocked(n, o))
@@ -87,6 +90,9 @@ func (s *Session) pushLocked(o *open, d Delivery, path Path) {
 	d.ClientID, d.ID, d.N, d.WantHeaders = o.Call.ClientID, o.ID, o.parts, o.Call.WantHeaders
 	d.Trace = o.trace(d.Reply, path)
 	o.parts++
+	if d.Reply != nil {
+		o.newest = d.Reply.From
+	}
 	to := s.sinkLocked(o)
 	if o.own == nil {
 		s.seq++

@@ -15,12 +15,19 @@ type open struct {
 	accepted time.Time // zero until Kafka acknowledged it
 	at       RecordAt  // where it stands in the request topic
 	parts    int       // replies delivered so far
+	newest   RecordAt  // of the newest of them
 	deadline timer
 }
 
 // row is what the table keeps of the request.
 func (o *open) row() Row {
 	return Row{Session: o.session.id, N: o.n, Service: o.Service.Name, ClientID: o.Call.ClientID, Digest: o.Call.Digest, Deadline: o.Deadline}
+}
+
+// hasHad tells whether a reply is one that was delivered before: a part whose
+// record was consumed anew because its partition moved.
+func (o *open) hasHad(r *Reply) bool {
+	return o.parts > 0 && r.From.Topic != "" && r.From.Topic == o.newest.Topic && r.From.Partition == o.newest.Partition && r.From.Offset <= o.newest.Offset
 }
 
 // expire is called by the wheel when the deadline has passed.

@@ -201,7 +201,9 @@ func (s *Session) redeliverLocked(held []*Reply) {
 		i := slices.IndexFunc(old, func(u unacked) bool { return u.ID == reply.ID && u.from == reply.From })
 		if i < 0 {
 			s.takeLocked(reply, PathHeld)
-			s.markHeldLocked(reply)
+			if !s.markHeldLocked(reply) {
+				s.router.table.Unhold(reply.ID) // nobody waits for it any longer
+			}
 			continue
 		}
 		u := old[i]
@@ -230,13 +232,17 @@ func (s *Session) againLocked(u unacked) {
 	}
 }
 
-// markHeldLocked notes that a reply that was delivered just now is in the table.
-func (s *Session) markHeldLocked(reply *Reply) {
-	if n := len(s.unacked); n > 0 && s.unacked[n-1].Reply == reply {
-		u := &s.unacked[n-1]
-		s.bytes -= u.bytes
-		u.asked, u.safe, u.bytes = true, true, 0
+// markHeldLocked notes that a reply that was delivered just now is in the table,
+// and tells whether it was delivered.
+func (s *Session) markHeldLocked(reply *Reply) bool {
+	n := len(s.unacked)
+	if n == 0 || s.unacked[n-1].Reply != reply {
+		return false
 	}
+	u := &s.unacked[n-1]
+	s.bytes -= u.bytes
+	u.asked, u.safe, u.bytes = true, true, 0
+	return true
 }
 
 // unknownLocked answers those of a client's ids that mean nothing here.

@@ -316,3 +316,23 @@ func TestEachSession(t *testing.T) {
 	want(t, "client id", rows[plain.ID()][0].ClientID, "7")
 	b.EachSession(func() bool { return false }, func(SessionRow, []Row) { t.Error("told after it was ended") })
 }
+
+// A part whose record is consumed anew, since its partition moved, is no new part.
+func TestPartsComeAgain(t *testing.T) {
+	b := newBench(t, Limits{})
+	s, c := b.open(t, true)
+	id, _ := s.Submit(call("1"), nil)
+	part := func(offset int64, final bool) *Reply {
+		r := b.reply(id, offset)
+		r.Final, r.From = final, RecordAt{Topic: "replies", Partition: 3, Offset: offset}
+		return r
+	}
+	b.deliver(t, part(5, false), part(9, false), part(5, false), part(9, false), part(12, true), part(9, false))
+	var ns []int
+	for _, d := range c.outcomes() {
+		ns = append(ns, d.N)
+	}
+	want(t, "parts", ns, []int{0, 1, 2})
+	s.Ack(c, 3)
+	want(t, "settled", len(b.received.offsets()), 6)
+}
