@@ -33,6 +33,7 @@ func (r *Router) Deliver(ctx context.Context, replies []*Reply) {
 		}
 		select {
 		case r.strangers <- reply:
+			r.crowded(reply.From.Partition)
 		case <-ctx.Done():
 			return
 		}
@@ -86,6 +87,7 @@ func (r *Router) relay(ctx context.Context) {
 		if !ok {
 			return
 		}
+		r.eased()
 		verdicts := r.table.Route(ctx, batch)
 		waiting = waiting[:0]
 		var failed *Verdict

@@ -3,6 +3,7 @@ package routing
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,6 +96,51 @@ func TestStrangersAreBounded(t *testing.T) {
 		}
 		cancel()
 		<-returned
+	})
+}
+
+// brake remembers which partitions wait.
+type brake struct {
+	mu    sync.Mutex
+	waits map[int32]bool
+}
+
+func (b *brake) Wait(partition int32, wait bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waits[partition] = wait
+}
+
+func (b *brake) waiting(partition int32) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.waits[partition]
+}
+
+// Before the consumer is held up altogether, the partitions that the strangers come
+// from wait; they go on when the table is back.
+func TestStrangersBrakeTheirPartition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Limits{Strangers: 1000})
+		wheel := &brake{waits: make(map[int32]bool)}
+		b.SetBrake(wheel)
+		b.cluster.judge = judgements(Verdict{Fate: Failed, Err: errors.New("away")})
+		for offset := range int64(relayBatch + 800) {
+			reply := strangers(b, offset)[0]
+			reply.From.Partition = 7
+			b.deliver(t, reply)
+			if offset == 0 {
+				synctest.Wait()
+			}
+		}
+		synctest.Wait()
+		want(t, "partition 7 waits", wheel.waiting(7), true)
+		b.cluster.mu.Lock()
+		b.cluster.judge = judgements(Verdict{Fate: Relayed})
+		b.cluster.mu.Unlock()
+		time.Sleep(5 * time.Second)
+		want(t, "partition 7 waits", wheel.waiting(7), false)
+		want(t, "settled", len(b.received.offsets()), relayBatch+800)
 	})
 }
 

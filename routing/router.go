@@ -59,6 +59,7 @@ type Router struct {
 	sessions  sync.Map // SessionID -> *Session
 	attached  atomic.Int64
 	inFlight  atomic.Int64
+	brakes    brakes
 	strangers chan *Reply     // replies for other nodes, on their way to the table
 	astray    *queue[*Reply]  // replies whose session has left this node
 	holds     *queue[Holding] // replies to be held

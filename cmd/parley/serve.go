@@ -218,6 +218,7 @@ func (n *node) joinKafka() (err error) {
 	if err != nil {
 		return fmt.Errorf("configure the reply consumer: %w", err)
 	}
+	n.router.SetBrake(n.replies)
 	return nil
 }
 
