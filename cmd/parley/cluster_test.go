@@ -78,7 +78,8 @@ type cluster struct {
 	kafka, redis string
 	prefix       string // of all topics and of the group
 	services     map[string]string
-	extra        string // more lines of configuration
+	extra        string   // more lines of configuration
+	flags        []string // and flags of `parley serve`, which go before the file
 	client       *kgo.Client
 	nodes        []*process
 }
@@ -114,15 +115,9 @@ func (l *lockedBuffer) String() string {
 // runs yet.
 func newCluster(t *testing.T, partitioners map[string]string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, prefix: fmt.Sprintf("t%d", time.Now().UnixNano()), services: partitioners}
-	c.kafka, c.redis = realServers(t)
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.kafka))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.client = client
-	t.Cleanup(client.Close)
-	admin := kadm.NewClient(client)
+	kafka, redis := realServers(t)
+	c := clusterOn(t, kafka, redis, partitioners)
+	admin := kadm.NewClient(c.client)
 	topics := []string{}
 	for name := range partitioners {
 		topics = append(topics, c.topic(name))
@@ -135,6 +130,21 @@ func newCluster(t *testing.T, partitioners map[string]string) *cluster {
 		}
 	}
 	return c
+}
+
+// clusterOn prepares a cluster on servers that need not be there yet: its nodes
+// make the topics.
+func clusterOn(t *testing.T, kafka, redis string, partitioners map[string]string) *cluster {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(kafka))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return &cluster{
+		t: t, kafka: kafka, redis: redis, client: client,
+		prefix: fmt.Sprintf("t%d", time.Now().UnixNano()), services: partitioners,
+	}
 }
 
 func (c *cluster) topic(service string) string { return c.prefix + "." + service }
@@ -162,6 +172,14 @@ func (c *cluster) config(name string, port, adminPort int) string {
 // start starts a node and waits until it is ready.
 func (c *cluster) start(name string) *process {
 	c.t.Helper()
+	p := c.launch(name)
+	p.await(c.t, "ready", func() bool { return p.status("/readyz") == http.StatusOK })
+	return p
+}
+
+// launch starts a node and waits for nothing.
+func (c *cluster) launch(name string) *process {
+	c.t.Helper()
 	path, err := binary()
 	built.Do(func() {})
 	if err != nil {
@@ -174,7 +192,8 @@ func (c *cluster) start(name string) *process {
 	}
 	p := &process{
 		name: name, url: "http://127.0.0.1:" + strconv.Itoa(port), admin: "http://127.0.0.1:" + strconv.Itoa(adminPort),
-		cmd: exec.Command(path, "serve", "--config", file), output: &lockedBuffer{}, exited: make(chan struct{}),
+		cmd:    exec.Command(path, append([]string{"serve", "--config", file}, c.flags...)...),
+		output: &lockedBuffer{}, exited: make(chan struct{}),
 	}
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	if err := p.cmd.Start(); err != nil {
@@ -183,7 +202,6 @@ func (c *cluster) start(name string) *process {
 	go func() { p.cmd.Wait(); close(p.exited) }()
 	c.t.Cleanup(func() { c.finish(p) })
 	c.nodes = append(c.nodes, p)
-	p.await(c.t, "ready", func() bool { return p.status("/readyz") == http.StatusOK })
 	return p
 }
 
@@ -252,16 +270,25 @@ func (c *cluster) metric(name string) (sum float64) {
 }
 
 func (p *process) metric(t *testing.T, name string) float64 {
+	return metricIn(t, p.metrics(t), name)
+}
+
+// metrics is all that /metrics says; nothing where the node has left.
+func (p *process) metrics(t *testing.T) string {
 	response, err := http.Get(p.admin + "/metrics")
 	if err != nil {
-		return 0 // a node that has left counts no more
+		return "" // a node that has left counts no more
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
+	return string(text)
+}
+
+func metricIn(t *testing.T, text, name string) float64 {
+	for line := range strings.Lines(text) {
 		if rest, found := strings.CutPrefix(line, name+" "); found {
 			value, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
 			if err != nil {
