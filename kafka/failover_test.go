@@ -452,3 +452,27 @@ func TestNotRunning(t *testing.T) {
 		t.Error("rewound nothing")
 	}
 }
+
+// watcher counts the clients that it is a hook of.
+type watcher int
+
+func (w *watcher) OnNewClient(*kgo.Client) { *w++ }
+
+// A node finds a peer dead before its own client is there: the client of the
+// moment, which removes the peer, is not one that the node's metrics watch, as
+// they can watch one alone.
+func TestRemovalBeforeTheClientIsThere(t *testing.T) {
+	k := newFake(t)
+	var seen watcher
+	k.Hooks = []kgo.Hook{&seen}
+	r, err := NewReplies(k.Config, RepliesOptions{Topic: "t", Group: "g", Protocol: "classic", Node: "a", Sink: newHeap()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.RemoveMembers(t.Context(), []Member{{ID: "m", ClientID: "b-1"}}); err != nil {
+		t.Error(err)
+	}
+	if seen > 0 {
+		t.Error("the metrics watch the client of the moment")
+	}
+}

@@ -36,7 +36,9 @@ func RemoveMembers(ctx context.Context, c Config, group, protocol string, member
 func (r *Replies) RemoveMembers(ctx context.Context, members []Member) error {
 	client := r.client.Load()
 	if client == nil {
-		return RemoveMembers(ctx, r.config, r.options.Group, r.options.Protocol, members)
+		c := r.config
+		c.Hooks = nil // metrics are those of one client, which is still to come
+		return RemoveMembers(ctx, c, r.options.Group, r.options.Protocol, members)
 	}
 	defer r.Nudge()
 	return removal{client, r.options.Group, r.options.Protocol}.run(ctx, members)
