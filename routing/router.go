@@ -222,7 +222,11 @@ func (r *Router) dropped(why Drop) {
 // drop ends a reply's way, under a name.
 func (r *Router) drop(reply *Reply, why Drop) {
 	r.dropped(why)
-	r.log.Info("reply dropped", "reason", string(why), "request", string(reply.ID),
+	level := slog.LevelInfo
+	if why == DropDuplicate {
+		level = slog.LevelDebug // a partition that moved brings some of its newest records again
+	}
+	r.log.Log(context.Background(), level, "reply dropped", "reason", string(why), "request", string(reply.ID),
 		"partition", reply.From.Partition, "offset", reply.From.Offset)
 	reply.done()
 }

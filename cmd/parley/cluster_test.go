@@ -161,7 +161,8 @@ func (c *cluster) config(name string, port, adminPort int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "node: %s\nlisten: 127.0.0.1:%d\nadmin: 127.0.0.1:%d\n", name, port, adminPort)
 	fmt.Fprintf(&b, "kafka: {brokers: [%q], group: %s, reply_topic: %s.replies, reply_partitions: 12}\n", c.kafka, c.prefix, c.prefix)
-	fmt.Fprintf(&b, "redis: {url: redis://%s/0}\n", c.redis)
+	// The load takes all processors, and nobody is to be taken for dead by that.
+	fmt.Fprintf(&b, "redis: {url: redis://%s/0, lease: 6s}\n", c.redis)
 	fmt.Fprintf(&b, "sessions: {frame: 4MiB, send_queue: 8MiB}\nlog: {format: json}\nservices:\n")
 	for service, partitioner := range c.services {
 		fmt.Fprintf(&b, "  %s: {topic: %s, timeout: 60s, partitioner: %s}\n", service, c.topic(service), partitioner)

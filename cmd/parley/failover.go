@@ -31,7 +31,7 @@ func newFailover(n *node) *failover {
 // Left has a dead node's member removed from the group. What its lease carried is
 // the client id of that member.
 func (f *failover) Left(node routing.NodeID, boot, member string) {
-	f.node.log.Warn("a node is gone: its partitions are given to others", "gone", string(node), "boot", boot, "member", member)
+	f.node.log.Info("the consumer group is told of a dead node", "gone", string(node), "boot", boot, "member", member)
 	select {
 	case f.gone <- kafka.Member{ClientID: member}:
 	default:
