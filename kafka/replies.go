@@ -279,6 +279,9 @@ func (r *Replies) take(fetches kgo.Fetches) []*routing.Reply {
 			}
 			reply.Consumed, reply.ConsumedBy = now, r.options.Node
 			reply.Receipt, reply.Token = p, token
+			if defectCommitEarly {
+				p.Done(token)
+			}
 			r.batch = append(r.batch, reply)
 			free = free[1:]
 		}

@@ -102,4 +102,7 @@ func (s *Session) pushLocked(o *open, d Delivery, path Path) {
 	if to != nil {
 		to.Deliver(d)
 	}
+	if to != nil && defectDeliverTwice {
+		to.Deliver(d)
+	}
 }

@@ -44,7 +44,7 @@ func (r *Router) holdBatch(ctx context.Context, batch []Holding) (failed []Holdi
 		case v.Fate == Failed:
 			r.log.Warn("reply waits to be held", "request", string(h.Reply.ID), "err", v.Err)
 			failed = append(failed, h)
-		case v.Fate == Moved && here && s.(*Session).holdAgain(h):
+		case v.Fate == Moved && here && (defectResumeUnfenced || s.(*Session).holdAgain(h)):
 		case v.Fate == Moved:
 			r.reroute(h.Reply)
 		case v.Fate == Dropped:

@@ -267,7 +267,7 @@ func (r *Router) TakenOver(id SessionID, epoch uint64) {
 	s := found.(*Session)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != live || epoch <= s.epoch {
+	if s.state != live || epoch <= s.epoch || defectResumeUnfenced {
 		return
 	}
 	s.leaveLocked(LeaveTakenOver, true)

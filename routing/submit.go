@@ -126,7 +126,7 @@ func (s *Session) forgetLocked(o *open, outcome Word) {
 		s.late[s.lateAt%lateMemory] = o.n
 		s.lateAt++
 	}
-	if !s.acks || o.own != nil {
+	if !s.acks || o.own != nil || defectReleaseEarly {
 		s.router.table.Release(s.id, o.n)
 	}
 	s.router.observer.Finished(o.Service.Name, o.Call.Door, outcome, time.Since(o.submitted))

@@ -1,0 +1,11 @@
+//go:build !defects
+
+package routing
+
+// Defects that scripts/chaos plants in a build of its own, to prove that it finds
+// them. Here there are none, and the compiler leaves out what they would do.
+const (
+	defectReleaseEarly   = false
+	defectResumeUnfenced = false
+	defectDeliverTwice   = false
+)

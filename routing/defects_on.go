@@ -1,0 +1,15 @@
+//go:build defects
+
+package routing
+
+import "os"
+
+// PARLEY_DEFECT names the one that this process has.
+var (
+	// A row is released when its outcome is delivered, not when it is acknowledged.
+	defectReleaseEarly = os.Getenv("PARLEY_DEFECT") == "release-early"
+	// The former owner of a session keeps it, whatever epoch a take-over has.
+	defectResumeUnfenced = os.Getenv("PARLEY_DEFECT") == "resume-unfenced"
+	// Every delivery is handed to its sink twice.
+	defectDeliverTwice = os.Getenv("PARLEY_DEFECT") == "deliver-twice"
+)
