@@ -126,7 +126,9 @@ func TestRedisComesAndGoes(t *testing.T) {
 	t.Run("it is emptied", func(t *testing.T) {
 		redisAway(c.in(t), redis.kill, func() { redis.forget(); redis.start() }, true)
 	})
-	c.neverDropped("unknown_request", "no_correlation", "too_large", "session_gone", "late")
+	// Nodes read replies again that a Redis with less in it may have lost. Those of
+	// sessions that have ended by then are unknown.
+	c.neverDropped("no_correlation", "too_large", "late")
 }
 
 // redisAway takes Redis away under load, measures how requests that do not need
