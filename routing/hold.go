@@ -9,6 +9,7 @@ import (
 // first in line.
 func (r *Router) hold(ctx context.Context) {
 	var waiting []Holding
+	told := false
 	for pause := relayAgain; ; {
 		if len(waiting) == 0 {
 			select {
@@ -25,25 +26,28 @@ func (r *Router) hold(ctx context.Context) {
 			if len(waiting) == 0 {
 				break
 			}
-			var failed []Holding
-			if failed = r.holdBatch(ctx, waiting); len(failed) > 0 {
+			failed, err := r.holdBatch(ctx, waiting)
+			if len(failed) > 0 {
+				if !told { // once, until all went well again
+					r.log.Warn("replies wait to be held", "request", string(failed[0].Reply.ID), "replies", len(failed), "err", err)
+					told = true
+				}
 				waiting, pause = failed, min(2*pause, relayAgainMax)
 				break
 			}
-			waiting = nil
+			waiting, told = nil, false
 		}
 	}
 }
 
-// holdBatch answers what has to be tried again.
-func (r *Router) holdBatch(ctx context.Context, batch []Holding) (failed []Holding) {
+// holdBatch answers what has to be tried again, and why.
+func (r *Router) holdBatch(ctx context.Context, batch []Holding) (failed []Holding, why error) {
 	for i, v := range r.table.Hold(ctx, batch) {
 		h := batch[i]
 		s, here := r.sessions.Load(h.Session)
 		switch {
 		case v.Fate == Failed:
-			r.log.Warn("reply waits to be held", "request", string(h.Reply.ID), "err", v.Err)
-			failed = append(failed, h)
+			failed, why = append(failed, h), v.Err
 		case v.Fate == Moved && here && (defectResumeUnfenced || s.(*Session).holdAgain(h)):
 		case v.Fate == Moved:
 			r.reroute(h.Reply)
@@ -58,7 +62,7 @@ func (r *Router) holdBatch(ctx context.Context, batch []Holding) (failed []Holdi
 			h.Reply.done()
 		}
 	}
-	return failed
+	return failed, why
 }
 
 // sleep waits, and tells whether ctx goes on.
