@@ -4,12 +4,12 @@ package routing
 
 import "os"
 
-// PARLEY_DEFECT names the one that this process has.
+// PARLEY_TEST_DEFECT names the one that this process has.
 var (
 	// A row is released when its outcome is delivered, not when it is acknowledged.
-	defectReleaseEarly = os.Getenv("PARLEY_DEFECT") == "release-early"
+	defectReleaseEarly = os.Getenv("PARLEY_TEST_DEFECT") == "release-early"
 	// The former owner of a session keeps it, whatever epoch a take-over has.
-	defectResumeUnfenced = os.Getenv("PARLEY_DEFECT") == "resume-unfenced"
+	defectResumeUnfenced = os.Getenv("PARLEY_TEST_DEFECT") == "resume-unfenced"
 	// Every delivery is handed to its sink twice.
-	defectDeliverTwice = os.Getenv("PARLEY_DEFECT") == "deliver-twice"
+	defectDeliverTwice = os.Getenv("PARLEY_TEST_DEFECT") == "deliver-twice"
 )
