@@ -54,7 +54,8 @@ async function clickThrough(page) {
   await page.getByRole('button', { name: 'Disconnect' }).click()
   await page.waitForSelector('#state[data-state=closed]')
   await page.setViewportSize({ width: 390, height: 844 })
-  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is wider than a phone')
+  // Charts follow their frame a moment later.
+  await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, { timeout: 10_000 })
   await page.screenshot({ path: join(folder, 'page-phone.png') })
   assert.deepEqual(complaints, [])
 }
