@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"math/rand/v2"
@@ -18,6 +19,19 @@ type campaign struct {
 	tally    *tally
 	next     int // number of the next history's first client
 	rows     []row
+	began    time.Time
+	leftOut  []string // faults that there was no time for
+}
+
+// failed is why some fault has no verdict.
+func (c *campaign) failed() error {
+	var all []error
+	for i := range c.rows {
+		if err := c.rows[i].failed; err != nil {
+			all = append(all, fmt.Errorf("%s: %w", c.rows[i].fault, err))
+		}
+	}
+	return errors.Join(all...)
 }
 
 // row is what one fault came to.
@@ -78,7 +92,11 @@ func (c *campaign) mixed(ctx context.Context, some []fault, d time.Duration) {
 		for lane := range uint64(2) {
 			lanes.Go(func() {
 				random := rand.New(rand.NewPCG(c.o.seed, 1000+lane))
-				w := &world{cluster: c.cluster, ctx: ctx, struck: func(...*node) {}}
+				w := &world{cluster: c.cluster, ctx: ctx, struck: func(nodes ...*node) {
+					mu.Lock()
+					defer mu.Unlock()
+					hits = append(hits, strikeAt(h, nodes))
+				}}
 				for time.Now().Before(end) && ctx.Err() == nil && !h.full() {
 					w.sleep(time.Duration(random.IntN(4000)) * time.Millisecond)
 					f, round := some[random.IntN(len(some))], random.IntN(len(c.cluster.nodes))
@@ -95,7 +113,7 @@ func (c *campaign) mixed(ctx context.Context, some []fault, d time.Duration) {
 			})
 		}
 		lanes.Wait()
-		return nil, err
+		return hits, err
 	})
 }
 
@@ -114,9 +132,9 @@ func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, 
 	h := newHistory(c.o.history, c.next)
 	c.next += c.o.sessions
 	c.services.history.Store(h)
-	margin := lasts + 6*time.Second
+	margin := lasts + c.o.slack
 	r := row{fault: name}
-	l, err := newLoad(ctx, c.o, h, c.cluster.urls(), margin+10*time.Second, rude)
+	l, err := newLoad(ctx, c.o, h, c.cluster.urls(), margin+c.o.patience, rude)
 	if err != nil {
 		r.failed = fmt.Errorf("connect the clients: %w", err)
 		c.rows = append(c.rows, r)
@@ -137,8 +155,9 @@ func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, 
 	l.end()
 	r.failed = err
 	r.verdict = judge(events, margin)
+	all := trials(events)
 	for _, at := range hits {
-		back := recoverFrom(events, at)
+		back := recoverFrom(events, all, at)
 		r.waits = append(r.waits, back.waits...)
 		r.silent = max(r.silent, back.silent)
 	}
@@ -150,7 +169,7 @@ func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, 
 	if r.bad() {
 		c.explain(&r, h)
 	}
-	if r.bad() || c.o.keep != "" {
+	if r.bad() && c.o.defect == "" || c.o.keep != "" {
 		c.keep(h)
 	}
 }
@@ -160,9 +179,13 @@ func (c *campaign) explain(r *row, h *history) {
 	if r.failed != nil {
 		log.Printf("  FAILED: %v", r.failed)
 	}
+	shown := 3
+	if c.o.defect != "" {
+		shown = 1 // it is no news
+	}
 	for what, some := range r.findings() {
 		for i, f := range some {
-			if i == 3 {
+			if i == shown {
 				log.Printf("  … and %d more %s", len(some)-i, what)
 				break
 			}

@@ -25,6 +25,7 @@
 // # Planted defects
 //
 // A judge that has never failed proves nothing. Its tests plant faults in
-// histories; --defect NAME starts the nodes with PARLEY_DEFECT=NAME, for builds
-// that know how to misbehave, and the run should then fail.
+// histories; --defect NAME plants one in the nodes (defect.go has the list, the tag
+// defects the code), does the faults that show it, and fails unless the judge
+// convicts. --defects tries all of them, and the same faults with none.
 package main

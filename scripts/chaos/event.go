@@ -41,6 +41,8 @@ type event struct {
 	// consumed has too: of the reply that the service is going to write.
 	Owner call   `json:"owner,omitzero"`
 	Hash  uint32 `json:"hash,omitempty"`
+	// Of a frame: over which of its client's sockets it came, from 1.
+	Socket int `json:"socket,omitempty"`
 }
 
 // call names a request from a client's point of view. The zero value is nobody's.

@@ -16,6 +16,8 @@ type fault struct {
 	lasts time.Duration
 	// needs are the parts that must be left alone by other faults meanwhile.
 	needs func(w *world, round int) []*sync.Mutex
+	// before is done to the node of a round first, and is no part of the fault's time.
+	before func(w *world, n *node)
 	// strike does it, and returns when the fault is over: what was ended runs again.
 	strike func(w *world, round int) error
 	// rude clients are a fault by themselves.
@@ -44,6 +46,9 @@ func (w *world) sleep(d time.Duration) {
 func onNode(f fault, do func(w *world, n *node) error) fault {
 	f.strike = func(w *world, round int) error {
 		n := w.node(round)
+		if f.before != nil {
+			f.before(w, n)
+		}
 		w.struck(n)
 		return do(w, n)
 	}

@@ -9,6 +9,7 @@ var faults = []fault{
 	onAll(fault{name: "none", short: true}, func(w *world) error { w.sleep(3 * time.Second); return nil }),
 
 	onNode(fault{name: "kill a node", rounds: 3, lasts: 2 * time.Second, short: true}, killNode),
+	onNode(fault{name: "kill a node, unheard for 2 s", lasts: 4 * time.Second, before: unheard, short: true}, killUnheard),
 	onNode(fault{name: "freeze a node 3 s", rounds: 3, lasts: 3 * time.Second, short: true}, freezeNode(3*time.Second)),
 	onNode(fault{name: "freeze a node 10 s", rounds: 1, lasts: 10 * time.Second}, freezeNode(10*time.Second)),
 	onAll(fault{name: "restart all nodes in turn", lasts: 2 * time.Second, short: true}, restartAll),
@@ -63,6 +64,25 @@ func killNode(w *world, n *node) error {
 	return n.awaitReady(w.ctx)
 }
 
+// unheard keeps what a node tells its clients on its way, for longer than it takes
+// to commit.
+func unheard(w *world, n *node) {
+	n.clients.hold(false, true)
+	w.sleep(2 * time.Second)
+}
+
+// killUnheard kills a node, and what it has delivered and is on its way with it.
+func killUnheard(w *world, n *node) error {
+	n.process.kill()
+	n.clients.reset()
+	n.clients.restore()
+	w.sleep(3 * time.Second)
+	if err := n.start(); err != nil {
+		return err
+	}
+	return n.awaitReady(w.ctx)
+}
+
 func freezeNode(d time.Duration) func(*world, *node) error {
 	return func(_ *world, n *node) error { n.freeze(d); return nil }
 }
@@ -70,7 +90,7 @@ func freezeNode(d time.Duration) func(*world, *node) error {
 // restartAll is a rolling restart: each node has the time that it wants to drain.
 func restartAll(w *world) error {
 	for _, n := range w.nodes {
-		n.process.stop(25 * time.Second)
+		n.process.stop(n.grace)
 		if err := n.start(); err != nil {
 			return err
 		}

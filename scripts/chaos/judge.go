@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -10,7 +11,7 @@ type verdict struct {
 	requests, replies int
 	lost              []finding // accepted, and no outcome; or answered in time, and not told
 	wrong             []finding // another's reply, other bytes, or an error that lied
-	twice             []finding // more than one outcome
+	twice             []finding // more than one outcome, or one that came twice over one socket
 	unsure            int       // answered in time, not accepted, and told that nobody knows: allowed, and no beauty
 	duplicates        int       // frames that told a client what it had been told before
 	words             map[string]int
@@ -33,7 +34,7 @@ type trial struct {
 // judge holds a history against what Parley promises:
 //
 //   - an accepted request has exactly one outcome at its client, and no request
-//     has two;
+//     has two, nor one twice over one socket;
 //   - a reply that Kafka had margin before the deadline is the outcome at its
 //     client. (A node that is dead for 10 s
 //     cannot deliver what has 5 s left, and must then say timeout.) A request that
@@ -111,6 +112,14 @@ func (v *verdict) judgeCount(t *trial) {
 	}
 	if len(t.consumed) > 1 {
 		v.twice = append(v.twice, finding{t.call, fmt.Sprintf("%d times in the topic", len(t.consumed))})
+	}
+	// A new socket is told again what the old one may not have delivered. The same
+	// one never is.
+	for i, e := range t.pushed {
+		if slices.ContainsFunc(t.pushed[:i], func(before *event) bool { return before.Socket == e.Socket }) {
+			v.twice = append(v.twice, finding{t.call, "its outcome came twice over one socket"})
+			return
+		}
 	}
 }
 

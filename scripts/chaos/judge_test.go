@@ -16,7 +16,7 @@ func peace() []event {
 		{At: 2 * second, Kind: accepted, Client: 1, N: 1, Request: "s.1"},
 		{At: 2 * second, Kind: consumed, Client: 1, N: 1, Request: "s.1", Hash: 7},
 		{At: 3 * second, Kind: replied, Client: 1, N: 1, Request: "s.1", Hash: 7},
-		{At: 4 * second, Kind: pushed, Client: 1, N: 1, Request: "s.1", Owner: call{1, 1}, Hash: 7},
+		{At: 4 * second, Kind: pushed, Client: 1, N: 1, Request: "s.1", Owner: call{1, 1}, Hash: 7, Socket: 1},
 		{At: 4 * second, Kind: outcome, Client: 1, N: 1, Request: "s.1", Owner: call{1, 1}, Hash: 7},
 		{At: 5 * second, Kind: acked, Client: 1, N: 1},
 	}
@@ -40,6 +40,8 @@ func TestJudge(t *testing.T) {
 	other.Owner = call{2, 1}
 	garbled := peace()[6]
 	garbled.Hash = 8
+	again := peace()[5]
+	again.Socket = 2
 	late := without(peace(), replied, pushed, outcome)
 	for _, c := range []struct {
 		name               string
@@ -63,13 +65,14 @@ func TestJudge(t *testing.T) {
 		{name: "never answered", events: with(without(peace(), replied, pushed, outcome), ended(31*second, "timeout", "unknown"))},
 
 		{name: "another's reply", events: with(without(peace(), outcome), other), wrong: 1},
-		{name: "another's reply, and then the own", events: with(peace(), event{Kind: pushed, Client: 1, N: 1, Owner: call{2, 1}}), wrong: 1},
+		{name: "another's reply, and then the own", events: with(peace(), event{Kind: pushed, Client: 1, N: 1, Owner: call{2, 1}, Socket: 2}), wrong: 1},
 		{name: "garbled", events: with(without(peace(), outcome), garbled), wrong: 1},
 		{name: "nobody's request", events: []event{{Kind: pushed, Client: 1, N: 9}}, wrong: 1},
 
 		{name: "surfaced twice", events: with(peace(), peace()[6]), twice: 1},
 		{name: "a reply, then an error", events: with(peace(), ended(31*second, "timeout", "unknown")), twice: 1},
-		{name: "pushed again, surfaced once", events: with(peace(), peace()[5])},
+		{name: "pushed again over another socket, surfaced once", events: with(peace(), again)},
+		{name: "pushed again over the same socket, surfaced once", events: with(peace(), peace()[5]), twice: 1},
 		{name: "twice in the topic", events: with(peace(), peace()[3]), twice: 1},
 
 		{name: "not sent, truly", events: with(without(peace(), accepted, consumed, replied, pushed, outcome), ended(9*second, "unavailable", "not_sent"))},
@@ -88,7 +91,9 @@ func TestJudge(t *testing.T) {
 
 // What is told beside the findings: how much there was, and what came again.
 func TestJudgeCounts(t *testing.T) {
-	v := judge(with(peace(), peace()[5]), 5*second)
+	again := peace()[5]
+	again.Socket = 2
+	v := judge(with(peace(), again), 5*second)
 	if v.requests != 1 || v.replies != 1 || v.duplicates != 1 || v.words["reply"] != 1 || v.broken() {
 		t.Errorf("%+v", v)
 	}

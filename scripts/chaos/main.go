@@ -1,17 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -57,23 +62,54 @@ func run(ctx context.Context, o *options) (good bool, err error) {
 	if err := o.complete(dir); err != nil {
 		return false, err
 	}
-	log.Printf("seed %d: starting Kafka, Redis and %d nodes of %s", o.seed, o.nodes, o.parley)
-	cluster, err := newCluster(ctx, o, dir)
-	defer cluster.close()
+	if len(o.planted) > 0 {
+		all, err := tryDefects(ctx, o, dir)
+		good = !slices.ContainsFunc(all, func(h hearing) bool { return !h.right() })
+		return good, errors.Join(err, o.publish("defects", func(out io.Writer) { writeHearings(out, all) }))
+	}
+	c, err := conduct(ctx, o, dir, o.chosen())
 	if err != nil {
 		return false, err
 	}
-	return torment(ctx, o, cluster)
+	err = o.publish("chaos", c.writeRows)
+	return c.report(os.Stdout), err
 }
 
-// torment does the faults to a cluster that runs, and reports.
-func torment(ctx context.Context, o *options, c *cluster) (good bool, err error) {
-	services, err := newServices(c.kafka.address)
+// publish prints a table, and puts it into the file that wants it.
+func (o *options) publish(mark string, write func(io.Writer)) error {
+	var text bytes.Buffer
+	write(&text)
+	os.Stdout.Write(text.Bytes())
+	if o.into == "" {
+		return nil
+	}
+	return putInto(o.into, mark, text.Bytes())
+}
+
+// conduct does faults to a cluster of its own. It answers what came of those that
+// were done, also with an error.
+func conduct(ctx context.Context, o *options, dir string, chosen []fault) (all *campaign, err error) {
+	all = &campaign{o: o, began: time.Now()}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return all, err
+	}
+	log.Printf("seed %d: starting Kafka, Redis and %d nodes of %s", o.seed, o.nodes, o.parley)
+	all.cluster, err = newCluster(ctx, o, dir)
+	defer all.cluster.close()
 	if err != nil {
-		return false, err
+		return all, err
+	}
+	return all, all.torment(ctx, chosen)
+}
+
+// torment does the faults to the cluster, which runs.
+func (all *campaign) torment(ctx context.Context, chosen []fault) error {
+	services, err := newServices(all.cluster.kafka.address)
+	if err != nil {
+		return err
 	}
 	services.history.Store(newHistory(0, 0))
-	t := newTally(c.nodes)
+	t := newTally(all.cluster.nodes)
 	background, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -81,25 +117,36 @@ func torment(ctx context.Context, o *options, c *cluster) (good bool, err error)
 	running.Go(func() { services.run(background) })
 	running.Go(func() { t.run(background) })
 
-	all := &campaign{o: o, cluster: c, services: services, tally: t}
-	chosen := o.chosen()
+	all.services, all.tally = services, t
 	for _, f := range chosen {
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case all.o.within > 0 && time.Since(all.began) > all.o.within:
+			all.leftOut = append(all.leftOut, f.name)
+		default:
 			all.alone(ctx, f)
 		}
 	}
-	if o.mixed > 0 && ctx.Err() == nil {
-		all.mixed(ctx, chosen, o.mixed)
+	if all.o.mixed > 0 && ctx.Err() == nil {
+		all.mixed(ctx, chosen, all.o.mixed)
 	}
-	return all.report(os.Stdout), ctx.Err()
+	return ctx.Err()
 }
 
-// report prints the tables, and tells whether every promise was kept.
-func (c *campaign) report(out *os.File) (good bool) {
+// writeRows writes what was done, how, and what it came to.
+func (c *campaign) writeRows(out io.Writer) {
 	load, _ := os.ReadFile("/proc/loadavg")
 	fmt.Fprintf(out, "%d sessions, %d requests/s, %d nodes, seed %d; %d processors, load average %.14s\n\n",
 		c.o.sessions, c.o.rate, c.o.nodes, c.o.seed, runtime.NumCPU(), load)
 	writeTable(out, c.rows)
+	if len(c.leftOut) > 0 {
+		fmt.Fprintf(out, "\nLeft out, for %v were over: %s.\n", c.o.within, strings.Join(c.leftOut, "; "))
+	}
+}
+
+// report prints which ways of recovery were taken, and tells whether every promise
+// was kept.
+func (c *campaign) report(out io.Writer) (good bool) {
 	never := c.tally.report(out)
 	good = true
 	for i := range c.rows {

@@ -18,6 +18,7 @@ type node struct {
 	config  string
 	logFile string
 	env     []string
+	grace   time.Duration // to end when it is asked to
 	listen  string
 	admin   string
 
@@ -28,10 +29,11 @@ type node struct {
 
 // newNode opens the proxies of the i-th node and picks its addresses.
 func newNode(o *options, dir string, i int) (*node, error) {
-	n := &node{name: string(rune('a' + i)), binary: o.parley}
+	n := &node{name: string(rune('a' + i)), binary: o.parley, grace: 25 * time.Second}
 	n.config, n.logFile = configFile(dir, n.name), filepath.Join(dir, "node-"+n.name+".log")
 	if o.defect != "" {
-		n.env = []string{"PARLEY_DEFECT=" + o.defect}
+		n.grace = 2 * time.Second // what it has lost it would wait for
+		n.env = []string{"PARLEY_TEST_DEFECT=" + o.defect}
 	}
 	for _, address := range []*string{&n.listen, &n.admin} {
 		port, err := freePort()
@@ -122,7 +124,7 @@ func (n *node) freeze(d time.Duration) {
 
 func (n *node) close() {
 	if n.process != nil {
-		n.process.stop(25 * time.Second)
+		n.process.stop(n.grace)
 	}
 	for _, p := range n.proxies() {
 		if p != nil {

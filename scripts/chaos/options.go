@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,9 +15,11 @@ import (
 // options are what a run is told.
 type options struct {
 	parley  string
-	scripts string // the folder of scripts/kafka and scripts/redis
-	keep    string // the folder for histories and logs of a run that failed
-	defect  string
+	scripts string   // the folder of scripts/kafka and scripts/redis
+	into    string   // the file whose report is to be replaced
+	keep    string   // the folder for histories and logs of a run that failed
+	defect  string   // that the nodes have; "" for a build that knows none
+	planted []defect // to be tried one after another
 	only    string
 	seed    uint64
 
@@ -25,6 +28,9 @@ type options struct {
 	rate     int
 	mixed    time.Duration
 	history  int
+	within   time.Duration // no fault is begun later; 0 for no such limit
+	slack    time.Duration // that a reply may take besides the fault's own time, before it need not be in time
+	patience time.Duration // that requests have beyond that
 	short    bool
 	full     bool
 	thin     bool
@@ -32,19 +38,24 @@ type options struct {
 
 // parseOptions reads the command line.
 func parseOptions(args []string) (*options, error) {
-	o := &options{nodes: 3}
+	o := &options{nodes: 3, slack: 6 * time.Second, patience: 10 * time.Second}
+	var planted string
+	var all bool
 	f := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	f.StringVar(&o.parley, "parley", "", "`file` of the binary under test (default: built from here)")
 	f.StringVar(&o.scripts, "scripts", "", "`folder` of the scripts kafka and redis (default: found from here)")
 	f.StringVar(&o.keep, "keep", "", "keep histories and logs in this `folder` (default: only those of a run that fails)")
-	f.StringVar(&o.defect, "defect", "", "start the nodes with PARLEY_DEFECT=`name`: the run should fail")
+	f.StringVar(&planted, "defect", "", "plant the defect of this `name`, do the faults that show it, and fail if the judge does not find it")
+	f.BoolVar(&all, "defects", false, "do that with every defect, and with none")
+	f.StringVar(&o.into, "into", "", "put the table into this `file` too, between <!-- chaos --> and <!-- /chaos -->, or for defects <!-- defects --> and <!-- /defects -->")
 	f.StringVar(&o.only, "only", "", "do only the faults whose names contain one of these `words`, separated by commas")
 	f.Uint64Var(&o.seed, "seed", 0, "of all that is random (default: random)")
 	f.IntVar(&o.sessions, "sessions", 200, "clients")
 	f.IntVar(&o.rate, "rate", 500, "requests a second, of all clients together")
 	f.DurationVar(&o.mixed, "mixed", 0, "how long to mix faults after each has been done alone (--full: 3m)")
+	f.DurationVar(&o.within, "within", 0, "begin no fault after so long; those that are left out are named (default: do all)")
 	f.IntVar(&o.history, "history", 4_000_000, "events that a history may have; the load ends when it is full")
-	f.BoolVar(&o.short, "short", false, "one round of the most important faults: two to three minutes")
+	f.BoolVar(&o.short, "short", false, "one round of the most important faults: about three minutes")
 	f.BoolVar(&o.full, "full", false, "all faults and rounds, then mixed; every way of recovery must have been taken")
 	f.BoolVar(&o.thin, "thin", false, "use this program's own client instead of the bundled one")
 	if err := f.Parse(args); err != nil {
@@ -53,24 +64,53 @@ func parseOptions(args []string) (*options, error) {
 	if o.full && o.mixed == 0 {
 		o.mixed = 3 * time.Minute
 	}
-	if o.short == o.full && o.only == "" {
-		return nil, fmt.Errorf("say --short, --full, or --only WORDS")
+	if all {
+		planted = "all"
+	}
+	if planted == "" && o.short == o.full && o.only == "" {
+		return nil, fmt.Errorf("say --short, --full, --only WORDS, --defect NAME or --defects")
 	}
 	if o.seed == 0 {
 		o.seed = rand.Uint64N(1_000_000_000)
 	}
-	return o, nil
+	return o, o.plant(f, planted)
+}
+
+// plant makes the run one that tries defects, unless word is empty.
+func (o *options) plant(given *flag.FlagSet, word string) (err error) {
+	if word == "" {
+		return nil
+	}
+	if o.parley != "" {
+		return fmt.Errorf("--parley and defects do not go together: they need a build of their own")
+	}
+	o.planted, err = defectsNamed(word)
+	o.slack, o.patience = defectSlack, defectPatience
+	sessions, rate := defectSessions, defectRate
+	given.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "sessions":
+			sessions = o.sessions
+		case "rate":
+			rate = o.rate
+		}
+	})
+	o.sessions, o.rate = sessions, rate
+	return err
 }
 
 // complete finds what was not given, and builds what is not there.
 func (o *options) complete(dir string) error {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
-	root := strings.TrimSpace(string(out))
 	if o.scripts == "" {
+		out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
 		if err != nil {
 			return fmt.Errorf("find the scripts: %w", err)
 		}
-		o.scripts = filepath.Join(root, "scripts")
+		o.scripts = filepath.Join(strings.TrimSpace(string(out)), "scripts")
+	}
+	var err error
+	if o.scripts, err = filepath.Abs(o.scripts); err != nil {
+		return err
 	}
 	if o.parley != "" {
 		o.parley, err = filepath.Abs(o.parley)
@@ -78,7 +118,10 @@ func (o *options) complete(dir string) error {
 	}
 	o.parley = filepath.Join(dir, "parley")
 	build := exec.Command("go", "build", "-o", o.parley, "./cmd/parley")
-	build.Dir, build.Stderr = root, os.Stderr
+	if len(o.planted) > 0 {
+		build.Args = slices.Insert(build.Args, 2, "-tags", "defects")
+	}
+	build.Dir, build.Stderr = filepath.Dir(o.scripts), os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build parley: %w", err)
 	}

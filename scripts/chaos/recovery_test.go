@@ -25,7 +25,7 @@ func TestRecovery(t *testing.T) {
 	} {
 		events = append(events, more...)
 	}
-	r := recoverFrom(events, hit{at: 1000 * ms, nodes: []string{"a"}})
+	r := recoverFrom(events, trials(events), hit{at: 1000 * ms, nodes: []string{"a"}})
 	if len(r.waits) != 2 || r.waits[0] != 300*ms || r.waits[1] != 700*ms || r.silent != 700*ms {
 		t.Errorf("waits %v, silent %v", r.waits, r.silent)
 	}

@@ -22,7 +22,7 @@ func writeTable(out io.Writer, rows []row) {
 		}
 		fmt.Fprintf(out, "| %s | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n",
 			r.fault, r.requests, r.replies, len(r.lost), len(r.wrong), len(r.twice), r.unsure, r.duplicates,
-			ms(quantile(r.waits, 0.5)), ms(quantile(r.waits, 0.99)), ms(quantile(r.waits, 1)), ms(r.silent), saw)
+			r.waited(0.5), r.waited(0.99), r.waited(1), r.silence(), saw)
 	}
 	fmt.Fprint(out, "\nUnsure: a service had answered, but the client was neither told accepted nor given the reply, and was told that "+
 		"nobody knows. Waited: of each session on the nodes concerned, the longest that a request waited for its outcome which was "+
@@ -37,6 +37,21 @@ func words(count map[string]int) string {
 		names[i] = fmt.Sprintf("%s %d", name, count[name])
 	}
 	return strings.Join(names, ", ")
+}
+
+// waited is a quantile of the waits, blank where none was measured.
+func (r *row) waited(q float64) string {
+	if len(r.waits) == 0 {
+		return ""
+	}
+	return ms(quantile(r.waits, q))
+}
+
+func (r *row) silence() string {
+	if len(r.waits) == 0 {
+		return ""
+	}
+	return ms(r.silent)
 }
 
 func ms(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }

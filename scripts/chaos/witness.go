@@ -14,8 +14,9 @@ type witness struct {
 	history *history
 	client  int
 
-	mu    sync.Mutex
-	calls map[string]int // n by JSON-RPC id
+	mu      sync.Mutex
+	calls   map[string]int // n by JSON-RPC id
+	sockets int            // that have said welcome
 }
 
 func newWitness(h *history, client int) *witness {
@@ -45,6 +46,9 @@ type frame struct {
 func (w *witness) see(e client.Event) {
 	switch e.Kind {
 	case client.EventWelcome:
+		w.mu.Lock()
+		w.sockets++
+		w.mu.Unlock()
 		what := opened
 		if e.Resumed {
 			what = resumed
@@ -83,7 +87,7 @@ func (w *witness) seeReceived(text []byte) {
 	case f.Method == "$/accepted":
 		w.history.add(event{Kind: accepted, Client: w.client, N: w.call(f.Params.ID), Request: f.Params.Request})
 	case f.Method == "" && f.ID != nil:
-		e := event{Kind: pushed, Client: w.client, N: w.call(f.ID)}
+		e := event{Kind: pushed, Client: w.client, N: w.call(f.ID), Socket: w.socket()}
 		if f.Error != nil {
 			e.Word, e.Certainty = f.Error.Data.Code, f.Error.Data.Outcome
 		} else {
@@ -97,6 +101,12 @@ func (w *witness) call(id json.RawMessage) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.calls[string(id)]
+}
+
+func (w *witness) socket() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sockets
 }
 
 // tell writes down a reply as a client has got it.
