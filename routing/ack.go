@@ -9,8 +9,11 @@ import (
 // is acknowledged, or until its session ends.
 type unacked struct {
 	Delivery
-	n       uint64 // of its request
-	service *Service
+	n        uint64 // of its request, as the next three
+	service  *Service
+	digest   uint64
+	deadline time.Time
+
 	from    RecordAt  // the reply's record: what tells one reply from another
 	since   time.Time // when it was first ready for the client
 	at      time.Time // when it was handed to the sink, later when it was written
@@ -19,12 +22,13 @@ type unacked struct {
 	asked   bool // it is on its way to be held
 	safe    bool // it needs no receipt any more: held, or the table holds nothing
 	held    bool // it is in the table, and not in memory
+	spilled bool // the table holds earlier parts that are acknowledged
 }
 
 // awaitAckLocked files a delivery as not acknowledged.
 func (s *Session) awaitAckLocked(o *open, d Delivery) {
 	now := time.Now()
-	u := unacked{Delivery: d, n: o.n, service: o.Service, since: now, at: now, safe: d.Reply == nil}
+	u := unacked{Delivery: d, n: o.n, service: o.Service, digest: o.Call.Digest, deadline: o.Deadline, since: now, at: now, safe: d.Reply == nil, spilled: o.spilled}
 	if d.Reply != nil {
 		u.from, u.bytes = d.Reply.From, len(d.Reply.Body)
 		s.bytes += u.bytes
@@ -112,8 +116,11 @@ func (s *Session) trimLocked(seq uint64) {
 		if u.Reply != nil {
 			u.Reply.done()
 		}
+		if s.acks && u.Part && u.asked {
+			s.spillLocked(u.n)
+		}
 		if s.acks && !u.Part {
-			if u.asked {
+			if u.asked || u.spilled {
 				s.router.table.Unhold(u.ID)
 			}
 			s.router.table.Release(s.id, u.n)

@@ -11,6 +11,7 @@ func (s *Session) deliver(reply *Reply, path Path, sure bool) {
 	switch {
 	case s.state == resuming:
 		s.early = append(s.early, reply)
+	case s.tooEarlyLocked(reply, &s.early):
 	case s.state == ended:
 		s.router.reroute(reply)
 	case n > s.counter && s.acks && !sure:

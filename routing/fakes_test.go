@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,7 +39,13 @@ type cluster struct {
 	mu    sync.Mutex
 	log   []string
 	judge func([]*Reply) []Verdict
+
+	fenced atomic.Bool
 }
+
+func (*cluster) Look(context.Context, SessionID) ([]Row, error) { return nil, nil }
+
+func (c *cluster) Fenced(time.Time) bool { return c.fenced.Load() }
 
 func (c *cluster) note(format string, args ...any) {
 	c.mu.Lock()

@@ -16,6 +16,7 @@ type open struct {
 	at       RecordAt  // where it stands in the request topic
 	parts    int       // replies delivered so far
 	newest   RecordAt  // of the newest of them
+	spilled  bool      // the table holds parts that are acknowledged
 	deadline timer
 }
 
@@ -31,12 +32,16 @@ func (o *open) hasHad(r *Reply) bool {
 }
 
 // expire is called by the wheel when the deadline has passed.
-func (o *open) expire(time.Time) {
+func (o *open) expire(now time.Time) {
 	s := o.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open[o.n] != o {
 		return // the outcome was faster
+	}
+	if s.router.table.Fenced(now) {
+		s.router.muted.put(o.waitOn)
+		return
 	}
 	s.router.log.Info("request timed out", "request", string(o.ID), "service", o.Service.Name, "accepted", !o.accepted.IsZero())
 	s.failLocked(o, &Error{Word: Timeout, Message: "the service did not answer in time", Outcome: Unknown, Retry: false})
@@ -66,7 +71,9 @@ func (r *Router) produced(q *Request, at RecordAt, err error) {
 	}
 	o.at, o.accepted = at, time.Now()
 	r.observer.Stage(StageProduce, o.accepted.Sub(o.submitted))
-	if to := s.sinkLocked(o); to != nil {
+	if r.table.Fenced(o.accepted) {
+		r.muted.put(o.tellAccepted)
+	} else if to := s.sinkLocked(o); to != nil {
 		to.Accepted(o.Call.ClientID, o.ID)
 	}
 }

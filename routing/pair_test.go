@@ -3,8 +3,12 @@ package routing
 import (
 	"bytes"
 	"context"
+	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 // world is a cluster in memory with the rules of the real table: owners, epochs,
@@ -15,6 +19,14 @@ type world struct {
 	nodes    map[NodeID]*Router          // those that live
 	inbox    map[NodeID]map[int64]*Reply // relayed, and not settled
 	relayed  int64
+	away     map[NodeID]*outage // those that are cut off
+	lag      time.Duration      // how long a claim stays in its node's queue
+}
+
+// outage is what a node that is cut off still has to write.
+type outage struct {
+	router *Router
+	writes []func()
 }
 
 type entry struct {
@@ -25,7 +37,7 @@ type entry struct {
 }
 
 func newWorld() *world {
-	return &world{sessions: make(map[SessionID]*entry), nodes: make(map[NodeID]*Router), inbox: make(map[NodeID]map[int64]*Reply)}
+	return &world{sessions: make(map[SessionID]*entry), nodes: make(map[NodeID]*Router), inbox: make(map[NodeID]map[int64]*Reply), away: make(map[NodeID]*outage)}
 }
 
 // view is the world as one node's Table.
@@ -34,54 +46,84 @@ type view struct {
 	node NodeID
 }
 
-func (v view) Open(_ context.Context, s SessionRow) error { v.Announce(s); return nil }
-
-func (v view) Announce(s SessionRow) {
+// write does a write now, or when the node can be reached again.
+func (v view) write(do func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.sessions[s.ID] = &entry{SessionRow: s, owner: v.node, rows: make(map[uint64]Row)}
-}
-
-func (v view) End(id SessionID) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if e := v.sessions[id]; e != nil && e.owner == v.node {
-		delete(v.sessions, id)
+	if cut := v.away[v.node]; cut != nil {
+		cut.writes = append(cut.writes, do)
+	} else {
+		do()
 	}
 }
 
-func (v view) Claim(row Row) {
+func (v view) cut() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if e := v.sessions[row.Session]; e != nil {
-		e.rows[row.N] = row
+	return v.away[v.node] != nil
+}
+
+var errCut = errors.New("the node is cut off")
+
+func (v view) Open(_ context.Context, s SessionRow) error { v.Announce(s); return nil }
+
+func (v view) Announce(s SessionRow) {
+	v.write(func() { v.sessions[s.ID] = &entry{SessionRow: s, owner: v.node, rows: make(map[uint64]Row)} })
+}
+
+func (view) Fenced(time.Time) bool { return false }
+
+func (v view) End(id SessionID) {
+	v.write(func() {
+		if e := v.sessions[id]; e != nil && e.owner == v.node {
+			delete(v.sessions, id)
+		}
+	})
+}
+
+func (v view) Claim(row Row) {
+	claim := func() {
+		if e := v.sessions[row.Session]; e != nil {
+			e.rows[row.N] = row
+		}
+	}
+	if v.lag == 0 {
+		v.write(claim)
+	} else {
+		time.AfterFunc(v.lag, func() { v.write(claim) })
 	}
 }
 
 func (v view) Release(id SessionID, n uint64) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if e := v.sessions[id]; e != nil {
-		delete(e.rows, n)
-	}
+	v.write(func() {
+		if e := v.sessions[id]; e != nil {
+			delete(e.rows, n)
+		}
+	})
 }
 
 func (v view) Unhold(id RequestID) {
+	v.write(func() {
+		session, _, _ := id.Split()
+		if e := v.sessions[session]; e != nil {
+			e.held = slices.DeleteFunc(e.held, func(r *Reply) bool { return r.ID == id })
+		}
+	})
+}
+
+func (v view) Look(_ context.Context, id SessionID) ([]Row, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	session, _, _ := id.Split()
-	if e := v.sessions[session]; e != nil {
-		var kept []*Reply
-		for _, r := range e.held {
-			if r.ID != id {
-				kept = append(kept, r)
-			}
-		}
-		e.held = kept
+	if e := v.sessions[id]; e != nil {
+		return slices.Collect(maps.Values(e.rows)), nil
 	}
+	return nil, nil
 }
 
 func (v view) Resume(_ context.Context, s Resumption) (Resumed, error) {
+	if v.cut() {
+		return Resumed{}, errCut
+	}
 	v.mu.Lock()
 	e := v.sessions[s.ID]
 	if e == nil || !bytes.Equal(e.Secret, s.Secret) || e.Subject != s.Subject {
@@ -113,6 +155,9 @@ func plain(r *Reply) *Reply {
 
 func (v view) Route(_ context.Context, replies []*Reply) []Verdict {
 	verdicts := make([]Verdict, len(replies))
+	if v.cut() {
+		return verdicts // all failed
+	}
 	for i, r := range replies {
 		verdicts[i] = v.routeOne(r)
 	}
@@ -183,9 +228,12 @@ func (w *world) bury(name NodeID) {
 }
 
 func (v view) Hold(_ context.Context, all []Holding) []Verdict {
+	verdicts := make([]Verdict, len(all))
+	if v.cut() {
+		return verdicts
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	verdicts := make([]Verdict, len(all))
 	for i, h := range all {
 		e := v.sessions[h.Session]
 		switch {
@@ -199,6 +247,69 @@ func (v view) Hold(_ context.Context, all []Holding) []Verdict {
 		}
 	}
 	return verdicts
+}
+
+// sever cuts a node off from the table. It stays a member until it is removed.
+func (w *world) sever(name NodeID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away[name] = &outage{router: w.nodes[name]}
+}
+
+// remove has the others take a node for dead.
+func (w *world) remove(name NodeID) {
+	w.mu.Lock()
+	delete(w.nodes, name)
+	w.mu.Unlock()
+	w.bury(name)
+}
+
+// restore brings a node back that was cut off. If it was removed meanwhile it takes
+// its sessions back, as the real table does.
+func (w *world) restore(name NodeID) {
+	w.mu.Lock()
+	cut := w.away[name]
+	delete(w.away, name)
+	for _, do := range cut.writes {
+		do()
+	}
+	removed := w.nodes[name] == nil
+	w.nodes[name] = cut.router
+	w.mu.Unlock()
+	if !removed {
+		return
+	}
+	var told []func()
+	cut.router.EachSession(func() bool { return true }, func(s SessionRow, open []Row) {
+		told = append(told, w.reclaim(name, cut.router, s, open))
+	})
+	for _, tell := range told {
+		tell()
+	}
+}
+
+// reclaim gives a session back to its node, and answers what the node is to be told.
+func (w *world) reclaim(name NodeID, to *Router, s SessionRow, open []Row) (tell func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := w.sessions[s.ID]
+	if e != nil && (e.owner != name || e.Epoch != s.Epoch) {
+		epoch := e.Epoch
+		return func() { to.TakenOver(s.ID, epoch) }
+	}
+	if e == nil {
+		e = &entry{SessionRow: s, owner: name}
+		w.sessions[s.ID] = e
+	}
+	e.rows = make(map[uint64]Row)
+	for _, row := range open {
+		e.rows[row.N] = row
+	}
+	var held []*Reply
+	for _, r := range e.held {
+		held = append(held, plain(r))
+	}
+	return func() { to.Reclaimed(s.ID, s.Epoch, held) }
 }
 
 // start brings a node to life in the world, and answers it and how to kill it.
@@ -217,6 +328,7 @@ func (w *world) start(t *testing.T, name NodeID, producer Producer, limits Limit
 	kill = func() {
 		w.mu.Lock()
 		delete(w.nodes, name)
+		delete(w.away, name)
 		w.mu.Unlock()
 		cancel()
 		running.Wait()

@@ -19,8 +19,11 @@ const (
 
 // Deliver takes a batch of replies that this node consumed, in the order of
 // their partitions. It blocks only while more strangers wait for the table than
-// Limits.Strangers: Kafka then keeps the rest.
+// Limits.Strangers, and while the router is fenced: Kafka then keeps the rest.
 func (r *Router) Deliver(ctx context.Context, replies []*Reply) {
+	if !r.awake(ctx) {
+		return
+	}
 	for _, reply := range replies {
 		session, _, ok := reply.ID.Split()
 		if !ok {
@@ -40,8 +43,8 @@ func (r *Router) Deliver(ctx context.Context, replies []*Reply) {
 	}
 }
 
-// DeliverRelayed takes replies from this node's inbox, in order. It does not
-// block. A reply whose session has moved on is routed anew.
+// DeliverRelayed takes replies from this node's inbox, in order, unless it is
+// fenced. It does not block. A reply whose session has moved on is routed anew.
 func (r *Router) DeliverRelayed(replies []*Reply) {
 	for _, reply := range replies {
 		session, _, _ := reply.ID.Split()

@@ -24,7 +24,8 @@ type ResumeSession struct {
 // Resume gives a client its session back, on whichever node it was: the old
 // sink is left, what is not acknowledged is delivered to the new one, oldest
 // first, then what comes. It blocks, for a bounded time, on the table. unknown
-// are those ids of Open that the session does not know. The error is SessionGone
+// are those ids of Open that the session does not know; where it was on another node
+// it takes Resume a little longer to say so than to call Attached. The error is SessionGone
 // or Unavailable.
 func (r *Router) Resume(ctx context.Context, o ResumeSession) (s *Session, unknown []string, err *Error) {
 	for range resumeTries {
@@ -48,7 +49,10 @@ func (r *Router) resumeOnce(ctx context.Context, o ResumeSession) (s *Session, u
 	hash := sha256.Sum256([]byte(o.Secret))
 	got, failed := r.table.Resume(ctx, Resumption{ID: o.ID, Subject: o.Subject, Secret: hash[:]})
 	if failed == nil {
-		unknown, err = s.attach(o, got)
+		var look bool
+		if unknown, look, err = s.attach(o, got); look {
+			unknown = s.lookAgain(ctx, got.Epoch, unknown)
+		}
 	} else if errors.Is(failed, ErrSessionGone) {
 		err = refuse(SessionGone, false, "the session has expired, or is not yours")
 	} else {
@@ -109,39 +113,50 @@ func (s *Session) giveUp() {
 	}
 }
 
-// attach makes o's sink the session's, by the take-over that the table granted.
-func (s *Session) attach(o ResumeSession, got Resumed) (unknown []string, err *Error) {
+// attach makes o's sink the session's, by the take-over that the table granted. It
+// answers which of the client's ids are unknown, and whether to look for them again.
+func (s *Session) attach(o ResumeSession, got Resumed) (unknown []string, look bool, err *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == ended || got.Epoch <= s.epoch {
-		return nil, errMovedOn
+		return nil, false, errMovedOn
 	}
 	s.resumers--
 	if s.sink != nil {
 		s.sink.Leave(LeaveTakenOver)
 	}
 	s.router.wheel.disarm(&s.window)
-	if s.state == resuming || got.Epoch != s.epoch+1 {
+	moved := s.state == resuming || got.Epoch != s.epoch+1
+	if moved {
 		s.adoptLocked(got)
 	}
+	unknown = s.unknownLocked(o.Open)
+	s.looking = len(unknown) > 0 && (moved || s.looking)
 	s.epoch, s.secret = got.Epoch, o.Secret
 	s.sink, s.seq = o.Sink, 0
 	if o.Attached != nil {
 		o.Attached(s)
 	}
+	s.heldEarly = nil // they are among got.Held
 	s.redeliverLocked(got.Held)
 	early := s.early
 	s.early = nil
 	for _, reply := range early {
-		s.takeLocked(reply, PathRelay)
+		if !s.tooEarlyLocked(reply, &s.early) {
+			s.takeLocked(reply, PathRelay)
+		}
 	}
-	return s.unknownLocked(o.Open), nil
+	return unknown, s.looking, nil
 }
 
-// adoptGrace is how long an adopted request waits at least, whatever its
-// deadline: its reply may have been in time, and be on its way from the node that
-// had the session before, or be consumed again after that node's death.
-const adoptGrace = 5 * time.Second
+const (
+	// adoptGrace is how much longer than its deadline an adopted request waits: its
+	// reply may have been in time, and be on its way from the node that had the
+	// session before, or be consumed again after that node's death.
+	adoptGrace = 5 * time.Second
+	// adoptLate is how long it waits where that has passed too.
+	adoptLate = 50 * time.Millisecond
+)
 
 // adoptLocked makes the session what the table knows of it, where another node
 // has had it since this one last did: what has ended there is forgotten, what was
@@ -178,17 +193,17 @@ func (s *Session) adoptRowLocked(row Row) {
 		service = &Service{Name: row.Service} // configured on the other node only
 	}
 	now := time.Now()
-	deadline := row.Deadline
-	if soon := now.Add(adoptGrace); deadline.Before(soon) {
-		deadline = soon
+	due := row.Deadline.Add(adoptGrace)
+	if soon := now.Add(adoptLate); due.Before(soon) {
+		due = soon
 	}
 	o := &open{session: s, n: row.N, submitted: now, adopted: true}
 	o.Request = Request{
-		Session: s.id, Subject: s.subject, Service: service, Deadline: deadline, ReplyPartition: NoPartition, open: o, from: r,
+		Session: s.id, Subject: s.subject, Service: service, Deadline: row.Deadline, ReplyPartition: NoPartition, open: o, from: r,
 		Call: &Call{Door: DoorWS, ClientID: row.ClientID, Digest: row.Digest, Service: row.Service},
 	}
 	r.inFlight.Add(1)
-	s.rememberLocked(o)
+	s.rememberLocked(o, due)
 }
 
 // redeliverLocked hands the sink all that it has to have, as new: first what was
@@ -200,9 +215,8 @@ func (s *Session) redeliverLocked(held []*Reply) {
 	for _, reply := range held {
 		i := slices.IndexFunc(old, func(u unacked) bool { return u.ID == reply.ID && u.from == reply.From })
 		if i < 0 {
-			s.takeLocked(reply, PathHeld)
-			if !s.markHeldLocked(reply) {
-				s.router.table.Unhold(reply.ID) // nobody waits for it any longer
+			if !s.tooEarlyLocked(reply, &s.heldEarly) {
+				s.takeHeldLocked(reply)
 			}
 			continue
 		}
@@ -230,19 +244,6 @@ func (s *Session) againLocked(u unacked) {
 	if s.sink != nil {
 		s.sink.Deliver(u.Delivery)
 	}
-}
-
-// markHeldLocked notes that a reply that was delivered just now is in the table,
-// and tells whether it was delivered.
-func (s *Session) markHeldLocked(reply *Reply) bool {
-	n := len(s.unacked)
-	if n == 0 || s.unacked[n-1].Reply != reply {
-		return false
-	}
-	u := &s.unacked[n-1]
-	s.bytes -= u.bytes
-	u.asked, u.safe, u.bytes = true, true, 0
-	return true
 }
 
 // unknownLocked answers those of a client's ids that mean nothing here.
@@ -284,6 +285,11 @@ func (s *Session) leaveLocked(why Leaving, reroute bool) {
 	for i := range s.unacked {
 		if u := &s.unacked[i]; u.Reply != nil && !u.safe && reroute {
 			s.router.reroute(u.Reply)
+		}
+	}
+	for _, reply := range s.early {
+		if reroute {
+			s.router.reroute(reply)
 		}
 	}
 	s.clearLocked()

@@ -298,6 +298,8 @@ func (a *answering) consume(n int64, reply *Reply) {
 	for _, name := range []NodeID{"a", "b", "c"} {
 		if r := a.w.nodes[name]; r != nil {
 			nodes = append(nodes, r)
+		} else if cut := a.w.away[name]; cut != nil {
+			nodes = append(nodes, cut.router) // it can reach Kafka
 		}
 	}
 	a.w.mu.Unlock()
@@ -380,13 +382,30 @@ func schedule(t *testing.T, seed uint64) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
+	// What was asked or acknowledged while its node was cut off only that node knows.
+	secrets := false
+	cut := func() bool { return w.away[s.router.node] != nil }
 	for step := range 60 {
-		switch random.IntN(10) {
+		switch random.IntN(11) {
+		case 10:
+			if len(w.away) > 0 {
+				for name := range w.away {
+					w.restore(name)
+				}
+				break
+			}
+			victim := names[random.IntN(3)]
+			w.sever(victim)
+			secrets = false
+			if time.Sleep(time.Duration(random.IntN(500)) * time.Millisecond); random.IntN(3) > 0 {
+				w.remove(victim)
+			}
 		case 0, 1, 2, 3:
 			id := strconv.Itoa(step)
 			rid, err := s.Submit(call(id), nil)
 			if err == nil {
 				sent[id] = rid
+				secrets = secrets || cut()
 			} else if err.Word == SessionGone {
 				back()
 			}
@@ -394,15 +413,21 @@ func schedule(t *testing.T, seed uint64) {
 			if n := len(c.outcomes()); n > 0 {
 				look()
 				s.Ack(c, uint64(1+random.IntN(n)))
+				secrets = secrets || cut()
 			}
 		case 6:
+			if cut() && secrets {
+				break
+			}
 			s.Detach(c)
 			time.Sleep(time.Duration(random.IntN(1500)) * time.Millisecond)
 			back()
 		case 7:
-			back()
+			if !cut() || !secrets {
+				back()
+			}
 		case 8:
-			if victim := names[random.IntN(3)]; random.IntN(3) == 0 {
+			if victim := names[random.IntN(3)]; random.IntN(3) == 0 && len(w.away) == 0 {
 				kills[victim]()
 				w.bury(victim)
 				synctest.Wait()
@@ -416,6 +441,9 @@ func schedule(t *testing.T, seed uint64) {
 		}
 	}
 	service.busy.Wait()
+	for name := range w.away {
+		w.restore(name)
+	}
 	for range 5 {
 		time.Sleep(5 * time.Second)
 		service.again()
@@ -437,4 +465,111 @@ func schedule(t *testing.T, seed uint64) {
 	for _, kill := range kills {
 		kill()
 	}
+}
+
+// A client that goes to another node again and again gets its timeout all the same:
+// a request waits no longer than its deadline and a grace.
+func TestAdoptedRequestsTimeOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
+		b, _ := w.start(t, "b", &topic{ack: true}, Limits{})
+		c := &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: c, Acks: true})
+		slow := call("1")
+		slow.Timeout = time.Second
+		s.Submit(slow, nil)
+		began := time.Now()
+		for nodes := []*Router{b, a}; len(c.outcomes()) == 0; nodes[0], nodes[1] = nodes[1], nodes[0] {
+			if time.Since(began) > 10*time.Second {
+				t.Fatal("no timeout")
+			}
+			s, c, _ = resume(t, nodes[0], s, "1")
+			time.Sleep(100 * time.Millisecond)
+		}
+		want(t, "outcome", bodies(c), []string{"1:timeout"})
+		if took := time.Since(began); took < time.Second+adoptGrace {
+			t.Errorf("it timed out after %v", took)
+		}
+	})
+}
+
+// A node that was awake is taken for dead and comes back: its clients keep their
+// sockets and get what was held for them, whoever acknowledges or not; a session that
+// was resumed elsewhere stays there, and one that nobody knew of is known.
+func TestReclaimed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
+		b, _ := w.start(t, "b", &topic{ack: true}, Limits{})
+		stays, goes, plain, parked, late := &client{}, &client{}, &client{}, &client{}, &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: stays, Acks: true})
+		gone, _ := a.Open(t.Context(), OpenSession{Sink: goes, Acks: true})
+		p, _ := a.Open(t.Context(), OpenSession{Sink: plain})
+		http, _ := a.Open(t.Context(), OpenSession{})
+		one, _ := s.Submit(call("1"), nil)
+		a.Deliver(t.Context(), []*Reply{answer(one, 0)})
+		w.sever("a")
+		two, _ := s.Submit(call("2"), nil)
+		three, _ := s.Submit(call("3"), nil)
+		other, _ := p.Submit(call("4"), nil)
+		call5, _ := http.Submit(call(""), parked)
+		unknown, _ := a.Open(t.Context(), OpenSession{Sink: late, Acks: true})
+		unknown.Submit(call("6"), nil)
+		w.remove("a")
+		elsewhere, _, _ := resume(t, b, gone)
+		b.Deliver(t.Context(), []*Reply{answer(one, 0), answer(two, 1), answer(other, 2), answer(call5, 3)})
+		synctest.Wait()
+		want(t, "held meanwhile", w.held(s.id), 2)
+		w.restore("a")
+		synctest.Wait()
+		want(t, "delivered", bodies(stays), []string{"1:1", "2:2"})
+		want(t, "to the plain door", bodies(plain), []string{"4:1"})
+		want(t, "to the parked call", bodies(parked), []string{":0"})
+		want(t, "left", append(append(stays.left, plain.left...), late.left...), nil)
+		want(t, "the one that was taken", goes.left, []Leaving{LeaveTakenOver})
+		want(t, "its owner", w.sessions[gone.id].owner, elsewhere.router.node)
+		want(t, "rows", []int{w.rows(s.id), w.rows(unknown.id)}, []int{3, 1})
+		b.Deliver(t.Context(), []*Reply{answer(three, 4)})
+		synctest.Wait()
+		s.Ack(stays, 3)
+		want(t, "then", bodies(stays), []string{"1:1", "2:2", "3:3"})
+		want(t, "left over", w.rows(s.id)+w.held(s.id)+w.held(p.id)+w.held(http.id), 0)
+	})
+}
+
+// A client that asks and resumes elsewhere at once, before its rows are written, is
+// told at once that it is welcome, and a little later what is unknown: not those
+// whose rows have come.
+func TestRowsComeLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.lag = 5 * time.Millisecond
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
+		b, _ := w.start(t, "b", &topic{ack: true}, Limits{})
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		one, _ := s.Submit(call("1"), nil)
+		two, _ := s.Submit(call("2"), nil)
+		c, began := &client{}, time.Now()
+		var welcome time.Duration
+		go func() {
+			time.Sleep(time.Millisecond)
+			b.Deliver(t.Context(), []*Reply{answer(two, 1)}) // before its row
+		}()
+		got, unknown, err := b.Resume(t.Context(), ResumeSession{
+			ID: s.id, Secret: s.secret, Open: []string{"1", "2", "nonsense"}, Sink: c,
+			Attached: func(*Session) { welcome = time.Since(began) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "welcome after", welcome, 0)
+		want(t, "unknown", unknown, []string{"nonsense"})
+		want(t, "delivered", bodies(c), []string{"2:1"})
+		b.Deliver(t.Context(), []*Reply{answer(one, 0)})
+		want(t, "delivered", bodies(c), []string{"2:1", "1:2"})
+		got.Ack(c, 2)
+		synctest.Wait()
+		want(t, "rows", w.rows(s.id), 0)
+	})
 }

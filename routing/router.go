@@ -63,6 +63,7 @@ type Router struct {
 	strangers chan *Reply     // replies for other nodes, on their way to the table
 	astray    *queue[*Reply]  // replies whose session has left this node
 	holds     *queue[Holding] // replies to be held
+	muted     *queue[func()]  // what is to be done once the router is not fenced any longer
 }
 
 // New makes a router. It serves as soon as Run does.
@@ -70,7 +71,7 @@ func New(o Options) *Router {
 	r := &Router{
 		node: o.Node, services: make(map[string]*Service), producer: o.Producer, table: o.Table,
 		observer: o.Observer, log: o.Log, limits: o.Limits.withDefaults(), wheel: newWheel(),
-		astray: newQueue[*Reply](), holds: newQueue[Holding](),
+		astray: newQueue[*Reply](), holds: newQueue[Holding](), muted: newQueue[func()](),
 	}
 	for _, s := range o.Services {
 		r.services[s.Name] = s
@@ -111,6 +112,7 @@ func (r *Router) Run(ctx context.Context) {
 	running.Go(func() { r.wheel.run(ctx) })
 	running.Go(func() { r.hold(ctx) })
 	running.Go(func() { r.forward(ctx) })
+	running.Go(func() { r.unmute(ctx) })
 	r.relay(ctx)
 }
 

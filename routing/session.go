@@ -73,8 +73,11 @@ type Session struct {
 	byClient map[string]*open   // by ClientID, where there is one
 	late     [lateMemory]uint64 // n of requests that ended without an answer, as a ring
 	lateAt   int
-	early    []*Reply // came while the session was resuming
 	resumers int      // clients that wait for the table to give the session back
+	early    []*Reply // came while the session was resuming, or for a request that may yet be known
+
+	looking   bool     // requests that the client knows are looked for again
+	heldEarly []*Reply // as early; they are in the table
 
 	seq      uint64    // of the newest delivery to the sink
 	unacked  []unacked // deliveries that wait for their acknowledgement: seq rises by one
@@ -128,7 +131,7 @@ func (s *Session) rowsLocked() (rows []Row) {
 	}
 	for i := range s.unacked {
 		if u := &s.unacked[i]; s.acks && !u.Part {
-			rows = append(rows, Row{Session: s.id, N: u.n, Service: u.service.Name, ClientID: u.ClientID, Deadline: u.since})
+			rows = append(rows, Row{Session: s.id, N: u.n, Service: u.service.Name, ClientID: u.ClientID, Digest: u.digest, Deadline: u.deadline})
 		}
 	}
 	return rows
@@ -202,6 +205,9 @@ func (s *Session) closeLocked() {
 			s.router.dropped(DropSessionGone)
 		}
 	}
+	for _, reply := range s.early {
+		s.router.drop(reply, DropSessionGone)
+	}
 	s.router.table.End(s.id) // before the session can be resumed here again
 	s.clearLocked()
 }
@@ -211,7 +217,7 @@ func (s *Session) clearLocked() {
 	s.state = ended
 	s.router.wheel.disarm(&s.patience)
 	s.router.wheel.disarm(&s.window)
-	s.sink, s.unacked, s.bytes, s.open, s.byClient = nil, nil, 0, nil, nil
+	s.sink, s.unacked, s.bytes, s.open, s.byClient, s.early, s.heldEarly = nil, nil, 0, nil, nil, nil, nil
 	s.router.sessions.CompareAndDelete(s.id, s)
 	s.router.attached.Add(-1)
 }

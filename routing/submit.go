@@ -21,6 +21,9 @@ func (s *Session) submit(call *Call, own Sink) (RequestID, *Error) {
 		return "", refuse(UnknownService, false, "there is no service %q", call.Service)
 	}
 	now := time.Now()
+	if r.table.Fenced(now) {
+		return "", refuse(Unavailable, true, "this node has slept, and does not know yet whether it may go on")
+	}
 	if call.Notify {
 		q := s.request(call, service, now)
 		r.producer.Produce(&q)
@@ -66,7 +69,7 @@ func (s *Session) enter(call *Call, service *Service, own Sink, now time.Time) (
 	o.Request.open = o
 	o.ID, o.ReplyPartition = s.router.minter.mint(s.id, o.n, service.Partitioner)
 	s.router.table.Claim(o.row())
-	s.rememberLocked(o)
+	s.rememberLocked(o, o.Deadline)
 	return o, false, nil
 }
 
@@ -101,8 +104,9 @@ func (s *Session) roomLocked(own Sink) *Error {
 	return nil
 }
 
-// rememberLocked files an open request everywhere that it is looked for.
-func (s *Session) rememberLocked(o *open) {
+// rememberLocked files an open request everywhere that it is looked for. It times
+// out when it is due.
+func (s *Session) rememberLocked(o *open, due time.Time) {
 	if s.open == nil {
 		s.open = make(map[uint64]*open)
 	}
@@ -114,7 +118,7 @@ func (s *Session) rememberLocked(o *open) {
 		s.byClient[o.Call.ClientID] = o
 	}
 	o.deadline.target = o
-	s.router.wheel.arm(&o.deadline, o.Deadline)
+	s.router.wheel.arm(&o.deadline, due)
 }
 
 // forgetLocked undoes rememberLocked: the request has its outcome. Its row stays

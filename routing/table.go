@@ -12,6 +12,7 @@ type Table interface {
 	Sessions
 	Rows
 	Relay
+	Fence
 }
 
 // Sessions keeps which node holds which session.
@@ -26,6 +27,9 @@ type Sessions interface {
 	// the node that was the owner before. It blocks, for a bounded time. The error
 	// is ErrSessionGone where there is no such session for this client.
 	Resume(ctx context.Context, s Resumption) (Resumed, error)
+	// Look answers what rows a session has that this node owns. It blocks, for a
+	// bounded time.
+	Look(ctx context.Context, id SessionID) ([]Row, error)
 	// End forgets a session and all its rows, soon. It does not block.
 	End(id SessionID)
 }
@@ -70,6 +74,15 @@ type Relay interface {
 	// verdict is Held; Here from a table that keeps nothing; Moved when another
 	// node has taken the session over. It blocks as Route does.
 	Hold(ctx context.Context, held []Holding) []Verdict
+}
+
+// Fence keeps a process that slept from going on as if nothing had happened: the
+// other nodes may have taken it for dead.
+type Fence interface {
+	// Fenced tells whether the process has slept for too long before now, and does
+	// not know yet whether it still is a node. A node that is awake and cannot reach
+	// the table is not fenced. It is asked for every request, and does not block.
+	Fenced(now time.Time) bool
 }
 
 // Holding is a reply to be held.

@@ -319,6 +319,10 @@ func (*oneNode) Announce(routing.SessionRow)       {}
 func (*oneNode) Claim(routing.Row)                 {}
 func (*oneNode) Release(routing.SessionID, uint64) {}
 func (*oneNode) Unhold(routing.RequestID)          {}
+func (*oneNode) Look(context.Context, routing.SessionID) ([]routing.Row, error) {
+	return nil, nil
+}
+func (*oneNode) Fenced(time.Time) bool { return false }
 func (*oneNode) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {
 	verdicts := make([]routing.Verdict, len(replies))
 	for i := range verdicts {

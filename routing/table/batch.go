@@ -17,11 +17,14 @@ type batch struct {
 	free   []*group
 
 	boot     string       // the process that the commands speak for
+	era      uint64       // as Redis.era when they were queued
 	notices  []*notice    // to other nodes
 	barriers []chan error // who waits for all of this batch
 
 	cmds    []redis.Cmder
 	states  []written // the commands that write a session, and for whom
+	back    bool      // some of them take sessions back
+	held    []given   // the sessions that were taken back, where replies are held for them
 	unholds []written // the commands that shorten a held list
 	ended   []written // the sessions that end
 	saved   int       // claims that were released before they were written
@@ -48,6 +51,7 @@ type written struct {
 	cmd     *redis.Cmd
 	session routing.SessionID
 	epoch   uint64
+	reclaim bool
 	waiters []chan error
 }
 
@@ -91,14 +95,17 @@ func (b *batch) add(o *op) {
 	}
 }
 
-// state makes a session's state part of its group. One that is written anew
-// says all about its rows up to here.
+// state makes a session's state part of its group. One that is written anew or taken
+// back says all about its rows up to here.
 func (b *batch) state(g *group, s *state) {
 	if s.done != nil {
 		g.waiters = append(g.waiters, s.done)
 	}
+	if g.state != nil && g.state.how == reclaim && s.how == anew {
+		s.how = reclaim
+	}
 	switch {
-	case s.how == anew && (g.state == nil || g.state.how != open):
+	case s.how == reclaim, s.how == anew && (g.state == nil || g.state.how != open):
 		b.forgetRows(g)
 		g.state = s
 	case g.state == nil:
@@ -140,6 +147,8 @@ func (b *batch) answer(r *Redis) {
 		case n <= 0:
 			err = fmt.Errorf("open session: %w", errTaken)
 			r.seesTaken(w.session, max(uint64(-n), w.epoch+1))
+		case w.reclaim && n > 2:
+			b.held = append(b.held, given{w.session, w.epoch, n - 2})
 		}
 		tell(w.waiters, err)
 	}
@@ -188,6 +197,7 @@ func (b *batch) reset() {
 	clear(b.ended)
 	clear(b.notices)
 	clear(b.barriers)
+	b.held, b.back = b.held[:0], false
 	b.unholds, b.ended, b.notices, b.barriers = b.unholds[:0], b.ended[:0], b.notices[:0], b.barriers[:0]
 	b.order, b.cmds, b.states, b.saved = b.order[:0], b.cmds[:0], b.states[:0], 0
 }

@@ -45,12 +45,14 @@ func through(t *testing.T, addr string, db int, connect func(addr string, db int
 	}
 	proxy := tabletest.NewProxy(t, addr)
 	return tabletest.Harness{
-		Client: direct, Cut: proxy.Cut, Heal: proxy.Heal,
+		Client: direct, Cut: proxy.Cut, Heal: proxy.Heal, Sleep: fallAsleep,
 		New: func(o table.Options, w *tabletest.Wire) tabletest.Node {
 			return newTable(t, connect(proxy.Addr(), db, w), o)
 		},
 	}
 }
+
+func fallAsleep(n tabletest.Node) { n.(*table.Redis).FallAsleep() }
 
 func newTable(t *testing.T, client redis.UniversalClient, o table.Options) *table.Redis {
 	t.Cleanup(func() { client.Close() })

@@ -24,11 +24,13 @@ type inbox struct {
 
 // record tells a reply from all others, even where a topic was made anew and its
 // offsets begin again; and one relay from those before the session last moved: a
-// reply that was here, went along with its session and comes back with it is new.
+// reply that was here, went along with its session and comes back with it is new, and
+// so is one that others have taken out of the inbox of a boot that they thought dead.
 type record struct {
 	at    routing.RecordAt
 	id    routing.RequestID
 	epoch string
+	boot  string // that it was relayed to
 }
 
 // seenRecords is how many records an inbox remembers. They come twice only when
@@ -91,11 +93,11 @@ func (in *inbox) enter(t routing.Token) bool {
 }
 
 // first tells whether a record was not delivered through this inbox before.
-func (in *inbox) first(reply *routing.Reply, epoch string) bool {
+func (in *inbox) first(reply *routing.Reply, epoch, boot string) bool {
 	if reply.From.Topic == "" {
 		return true
 	}
-	at := record{reply.From, reply.ID, epoch}
+	at := record{reply.From, reply.ID, epoch, boot}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if _, twice := in.seen[at]; twice {

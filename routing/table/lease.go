@@ -72,7 +72,7 @@ func (r *Redis) renew(ctx context.Context, to Node) {
 		case err == nil:
 			first = false
 		case errors.Is(err, errRemoved):
-			r.startAnew(to)
+			r.startAnew(to, r.pulse.slept(time.Now()))
 			first = true
 			r.lease.renewNow()
 		case unreachable(err):
@@ -118,10 +118,11 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 		r.o.Log.Warn("Redis had forgotten this node: its sessions are written anew")
 		r.inbox.rewind()
 	}
-	if back := r.link.worked(); back || restored {
+	if back := r.link.worked(); back || restored || r.rebuilt.toReclaim() {
 		r.rebuild()
 	}
 	r.take(c, sent, first, restored)
+	r.pulse.confirm(sent)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"sync"
+	"time"
 
 	"parley/routing"
 )
@@ -55,6 +56,9 @@ func (m *Memory) Resume(_ context.Context, r routing.Resumption) (routing.Resume
 	return routing.Resumed{Epoch: s.Epoch}, nil
 }
 
+// Look knows of no rows.
+func (*Memory) Look(context.Context, routing.SessionID) ([]routing.Row, error) { return nil, nil }
+
 // End forgets a session.
 func (m *Memory) End(id routing.SessionID) {
 	m.mu.Lock()
@@ -67,6 +71,9 @@ func (*Memory) Announce(routing.SessionRow)       {}
 func (*Memory) Claim(routing.Row)                 {}
 func (*Memory) Release(routing.SessionID, uint64) {}
 func (*Memory) Unhold(routing.RequestID)          {}
+
+// Fenced answers false: there is nobody who could take this node for dead.
+func (*Memory) Fenced(time.Time) bool { return false }
 
 // Hold leaves all replies with the router.
 func (*Memory) Hold(_ context.Context, held []routing.Holding) []routing.Verdict {

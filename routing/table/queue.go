@@ -49,6 +49,9 @@ const (
 	open  how = "open"  // it is new
 	touch how = "touch" // it should be there: only its life is prolonged
 	anew  how = "anew"  // what is there may be wrong
+
+	// others may have held replies for it, as they took this process for dead
+	reclaim how = "reclaim"
 )
 
 // queue holds writes in order. Appending never blocks; the writer takes many at

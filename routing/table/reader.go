@@ -40,14 +40,15 @@ func (r *Redis) read(ctx context.Context, to Node) {
 			continue
 		}
 		pause = readAgain
+		if !r.awake(ctx) {
+			return
+		}
 		var mine []*routing.Reply
 		for _, e := range entries {
 			last = e.ID
 			if text, ok := r.openNotice(e); ok {
-				if len(mine) > 0 {
-					to.DeliverRelayed(mine)
-					mine = nil
-				}
+				r.handOver(mine, to)
+				mine = nil
 				r.hear(text, to)
 				continue
 			}
@@ -59,11 +60,30 @@ func (r *Redis) read(ctx context.Context, to Node) {
 				strays = append(strays, reply)
 			}
 		}
-		if len(mine) > 0 {
-			to.DeliverRelayed(mine)
-		}
+		r.handOver(mine, to)
 		strays = r.reroute(ctx, strays, to)
 	}
+}
+
+// handOver delivers replies, once none is on its way that was held before.
+func (r *Redis) handOver(replies []*routing.Reply, to Node) {
+	if len(replies) == 0 {
+		return
+	}
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	to.DeliverRelayed(replies)
+}
+
+// awake waits while this process does not know whether it still is a node, and tells
+// whether ctx goes on.
+func (r *Redis) awake(ctx context.Context) bool {
+	for r.Fenced(time.Now()) {
+		if !sleep(ctx, readBlockNow) {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *Redis) readInbox(ctx context.Context, last string, block time.Duration) ([]redis.XMessage, error) {
@@ -120,7 +140,7 @@ func (r *Redis) open(e redis.XMessage) (*routing.Reply, string) {
 		r.inbox.Done(token)
 		return nil, ""
 	}
-	if boot == r.boot() && !r.inbox.first(reply, epoch) {
+	if boot == r.boot() && !r.inbox.first(reply, epoch, boot) {
 		r.inbox.Done(token)
 		return nil, ""
 	}
@@ -141,7 +161,7 @@ func (r *Redis) reroute(ctx context.Context, strays []*routing.Reply, to Node) (
 			again = append(again, reply)
 			continue
 		case routing.Here:
-			to.DeliverRelayed([]*routing.Reply{reply})
+			r.handOver([]*routing.Reply{reply}, to)
 			continue
 		}
 		r.account(reply, v)

@@ -98,7 +98,7 @@ func TestCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		return tabletest.Harness{
-			Client: direct, Cut: proxy.Cut, Heal: proxy.Heal,
+			Client: direct, Cut: proxy.Cut, Heal: proxy.Heal, Sleep: fallAsleep,
 			New: func(o table.Options, w *tabletest.Wire) tabletest.Node {
 				return newTable(t, redis.NewClusterClient(&redis.ClusterOptions{
 					Addrs: []string{proxy.Addr()}, Dialer: w.Dial, ContextTimeoutEnabled: true, DialTimeout: time.Second, DialerRetries: 1, MaxRedirects: 2,
@@ -129,6 +129,8 @@ func (r *router) EachSession(ready func() bool, take func(routing.SessionRow, []
 
 func (*router) TakenOver(routing.SessionID, uint64) {}
 func (*router) Removed()                            {}
+
+func (*router) Reclaimed(routing.SessionID, uint64, []*routing.Reply) {}
 
 // The server is killed and comes back, with and without what it had, while
 // replies are relayed: all arrive in the end, some perhaps twice.

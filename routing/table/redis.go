@@ -34,9 +34,13 @@ type Owner interface {
 	// held; ready before each, without it, to wait or to end the round. They are
 	// written anew when Redis has lost them.
 	EachSession(ready func() bool, take func(s routing.SessionRow, open []routing.Row))
-	// Removed tells that the other nodes took this one for dead: all sessions that
-	// it had are others' or nobody's. It does not block.
+	// Removed tells that the other nodes took this one for dead while it slept: all
+	// sessions that it had are others' or nobody's. It does not block.
 	Removed()
+	// Reclaimed gives what others have held for a session while they took this node
+	// for dead and it was awake. The session is the node's again under the epoch that
+	// it had; the replies stay held until Unhold. It does not block.
+	Reclaimed(id routing.SessionID, epoch uint64, held []*routing.Reply)
 }
 
 var _ Node = (*routing.Router)(nil)
@@ -47,10 +51,13 @@ type Redis struct {
 	client    redis.UniversalClient
 	o         Options
 	self      atomic.Pointer[string] // the boot: tells this process from earlier ones of the same name
+	era       atomic.Uint64          // rises when all that is queued is let go
+	turn      sync.Mutex             // what was held for a session is delivered before what is relayed to it then
 	node      atomic.Pointer[Node]   // who Run works for
 	link      link
 	queue     queue
 	lease     lease
+	pulse     pulse
 	inbox     inbox
 	standing  standing
 	graves    graves
@@ -77,6 +84,7 @@ func NewRedis(client redis.UniversalClient, o Options) *Redis {
 	r.link.log = o.Log
 	r.queue.init(o.Pending)
 	r.lease.init(o.Member)
+	r.pulse.init(o.Lease)
 	r.inbox.init()
 	r.standing.init()
 	r.graves.init()
@@ -104,6 +112,7 @@ func (r *Redis) Run(ctx context.Context, to Node) error {
 	r.node.Store(&to)
 	var present, working sync.WaitGroup
 	present.Go(func() { r.renew(ctx, to) })
+	present.Go(func() { r.keepPulse(ctx) })
 	present.Go(func() { r.bury(ctx) })
 	present.Go(func() { r.watch(ctx) })
 	present.Go(func() { r.restate(ctx, to) })

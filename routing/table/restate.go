@@ -14,6 +14,7 @@ type rebuilt struct {
 	mu      sync.Mutex
 	until   time.Time
 	pending bool // this node's sessions are not all written yet
+	reclaim bool // others have taken this process for dead: its sessions are to be taken back
 }
 
 // rebuildGrace is how long after Redis was found emptied, or came back, a
@@ -26,6 +27,29 @@ func (r *Redis) rebuild() {
 	r.rebuilt.until, r.rebuilt.pending = time.Now().Add(rebuildGrace), true
 	r.rebuilt.mu.Unlock()
 	r.restateSoon()
+}
+
+// setReclaim has the next round take this node's sessions back. The round begins
+// once the node has its lease again.
+func (b *rebuilt) setReclaim() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until, b.pending, b.reclaim = time.Now().Add(rebuildGrace), true, true
+}
+
+func (b *rebuilt) toReclaim() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reclaim
+}
+
+// takeReclaim is toReclaim for the round that does it.
+func (b *rebuilt) takeReclaim() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was := b.reclaim
+	b.reclaim = false
+	return was
 }
 
 func (r *Redis) restateSoon() {
@@ -60,13 +84,24 @@ func (r *Redis) restate(ctx context.Context, from Node) {
 			how = anew
 		case <-tick.C:
 		}
-		from.EachSession(
-			func() bool { return r.queue.waitRoom(ctx) },
-			func(s routing.SessionRow, open []routing.Row) {
-				r.push(op{kind: opState, session: s.ID, state: &state{row: s, open: open, how: how}})
-			})
-		if how == anew {
+		if r.rebuilt.takeReclaim() {
+			how = reclaim
+			r.restateRound(ctx, from, how, true) // first those whose clients wait for something
+		}
+		r.restateRound(ctx, from, how, false)
+		if how != touch {
 			r.rewritten()
 		}
 	}
+}
+
+// restateRound queues all sessions, or only the busy ones: those with open requests.
+func (r *Redis) restateRound(ctx context.Context, from Node, how how, busy bool) {
+	from.EachSession(
+		func() bool { return r.queue.waitRoom(ctx) },
+		func(s routing.SessionRow, open []routing.Row) {
+			if len(open) > 0 || !busy {
+				r.push(op{kind: opState, session: s.ID, state: &state{row: s, open: open, how: how}})
+			}
+		})
 }

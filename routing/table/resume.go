@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"iter"
+	"maps"
 	"strconv"
+	"strings"
 
 	"parley/routing"
 )
@@ -67,23 +70,39 @@ func (r *Redis) readTaken(session routing.SessionID, answer any) (*taken, error)
 		return nil, fmt.Errorf("resume: epoch: %w", err)
 	}
 	t := &taken{before: routing.NodeID(before), beforeBoot: boot}
-	t.Epoch = epoch
-	for field, text := range pairs(list[3]) {
+	t.Epoch, t.Rows = epoch, r.readRows(session, pairs(list[3]))
+	texts := make([]string, len(held))
+	for i := range held {
+		texts[i], _ = held[i].(string)
+	}
+	t.Held = r.readHeld(texts)
+	return t, nil
+}
+
+// readRows reads those of a session's fields that are rows.
+func (r *Redis) readRows(session routing.SessionID, fields iter.Seq2[string, string]) (rows []routing.Row) {
+	for field, text := range fields {
+		if !strings.HasPrefix(field, "r:") {
+			continue
+		}
 		row, err := parseRow(session, field, text)
 		if err != nil {
-			r.refuse("resume row "+field, err)
+			r.refuse("read row "+field, err)
 			continue
 		}
-		t.Rows = append(t.Rows, row)
+		rows = append(rows, row)
 	}
-	for _, one := range held {
-		text, _ := one.(string)
-		reply, err := DecodeHeld([]byte(text))
-		if err != nil {
-			r.refuse("resume held reply", err)
-			continue
-		}
-		t.Held = append(t.Held, reply)
+	return rows
+}
+
+// Look reads the rows of a session, for a take-over that may have come before what
+// its former owner had queued.
+func (r *Redis) Look(ctx context.Context, id routing.SessionID) ([]routing.Row, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	fields, err := r.client.HGetAll(ctx, sessionKey(id)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("look at session: %w", err)
 	}
-	return t, nil
+	return r.readRows(id, maps.All(fields)), nil
 }

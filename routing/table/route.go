@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -55,19 +56,20 @@ func (r *Redis) route(ctx context.Context, replies []*routing.Reply, aside bool)
 // lookUp fills in the places of sessions, in one round trip.
 func (r *Redis) lookUp(ctx context.Context, places map[routing.SessionID]place) {
 	cmds := make([]redis.Cmder, 0, len(places)+1)
-	nodes := call(ctx, nodesScript, nodeKeys())
-	cmds = append(cmds, nodes)
 	ids := make([]routing.SessionID, 0, len(places))
 	for id := range places {
 		ids = append(ids, id)
 		cmds = append(cmds, redis.NewSliceCmd(ctx, "hmget", sessionKey(id), "owner", "boot", "epoch"))
 	}
+	// Last, as an owner is a node before it is an owner: it must not look dead.
+	nodes := call(ctx, nodesScript, nodeKeys())
+	cmds = append(cmds, nodes)
 	if err := r.exec(ctx, cmds, false); err != nil {
 		r.link.failed("look up sessions", err)
 	}
 	boots, err := boots(nodes)
 	for i, id := range ids {
-		p := seen(cmds[i+1].(*redis.SliceCmd))
+		p := seen(cmds[i].(*redis.SliceCmd))
 		p.alive = p.known && p.owner != "" && boots[p.owner] == p.boot
 		if p.err == nil {
 			p.err = err
@@ -110,6 +112,8 @@ func (r *Redis) judge(jobs *jobs, session routing.SessionID, p place, i int, asi
 		return failed(p.err)
 	case !p.known:
 		return r.nobody()
+	case p.owner == r.o.Node && p.boot == r.boot() && r.Fenced(time.Now()):
+		return failed(errLease)
 	case p.owner == r.o.Node && p.boot == r.boot() && !aside:
 		epoch, _ := strconv.ParseUint(p.epoch, 10, 64)
 		return routing.Verdict{Fate: routing.Here, Epoch: epoch}

@@ -87,12 +87,20 @@ func TestEndAfterReturn(t *testing.T) {
 	s := newScripts(t)
 	s.resume("b", "b1", "call1")
 	s.resume("a", "a1", "call2")
-	for _, old := range [][]any{{"a", "a1", 1}, {"b", "b1", 2}, {"a", "a0", 3}, {"b", "b1", 9}} {
+	for _, old := range [][]any{{"a", "a1", 1}, {"b", "b1", 2}, {"a", "a0", 4}, {"b", "b1", 9}, {"a", "a0", 2}} {
 		if got := s.run(endScript, old...); got != int64(0) {
 			t.Errorf("end by %v: %v", old, got)
 		}
 	}
 	if got := s.run(endScript, "a", "a1", 3); got != int64(1) {
+		t.Errorf("end by its owner: %v", got)
+	}
+}
+
+// A process that has got another boot meanwhile ends its session all the same.
+func TestEndUnderAnotherBoot(t *testing.T) {
+	s := newScripts(t)
+	if got := s.run(endScript, "a", "a2", 1); got != int64(1) {
 		t.Errorf("end by its owner: %v", got)
 	}
 }

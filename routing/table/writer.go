@@ -42,7 +42,7 @@ func (r *Redis) write(ctx context.Context) {
 // writeBatch writes what is queued now, up to writeOps, for as long as it takes.
 // It answers false when ctx has ended first.
 func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
-	b.boot = r.boot()
+	b.era, b.boot = r.era.Load(), r.boot()
 	ops := r.queue.take(writeOps)
 	for i := range ops {
 		b.add(&ops[i])
@@ -51,10 +51,14 @@ func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
 	b.build(ctx, r)
 	defer b.reset()
 	r.cancelled.Add(uint64(b.saved))
+	if b.back {
+		r.turn.Lock()
+		defer r.turn.Unlock()
+	}
 	for pause := writeAgain; ; pause = min(2*pause, writeAgainMax) {
 		err := r.writeOnce(ctx, b)
 		if err == nil {
-			return true
+			return r.giveBack(ctx, b)
 		}
 		if errors.Is(err, errRemoved) {
 			b.fail(err)
@@ -73,7 +77,7 @@ func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
 }
 
 func (r *Redis) writeOnce(ctx context.Context, b *batch) error {
-	if b.boot != r.boot() {
+	if b.era != r.era.Load() {
 		return errRemoved
 	}
 	if len(b.cmds) == 0 && len(b.barriers) == 0 {

@@ -29,11 +29,13 @@ type Harness struct {
 	Client redis.UniversalClient
 	// Cut takes Redis away from all tables, and Heal brings it back.
 	Cut, Heal func()
+	// Sleep makes a table notice that its process has slept.
+	Sleep func(n Node)
 }
 
 // Run tests a table.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
-	for _, group := range [][]story{single, sessions, rows, relays, held, holds, nodes, faults} {
+	for _, group := range [][]story{single, sessions, rows, relays, held, holds, nodes, returns, faults} {
 		for _, s := range group {
 			t.Run(s.name, func(t *testing.T) {
 				h := open(t)

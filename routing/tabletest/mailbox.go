@@ -22,6 +22,7 @@ type mailbox struct {
 	open     map[routing.SessionID][]routing.Row
 	taken    map[routing.SessionID]uint64
 	removed  int // how often it was told so
+	given    []*routing.Reply
 
 	gone              []string // of Left: "<node> <boot> <member>"
 	changes, restores int
@@ -80,6 +81,21 @@ func (m *mailbox) Removed() {
 	m.sessions, m.open = nil, nil
 }
 
+func (m *mailbox) Reclaimed(id routing.SessionID, epoch uint64, held []*routing.Reply) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s, here := m.sessions[id]; here && s.Epoch == epoch {
+		m.given = append(m.given, held...)
+	}
+}
+
+// returned answers what was held for the node's sessions and is its again.
+func (m *mailbox) returned() []*routing.Reply {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.given)
+}
+
 func (m *mailbox) Left(node routing.NodeID, boot, member string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -115,6 +131,13 @@ func (m *mailbox) hold(s routing.SessionRow, open ...routing.Row) {
 		m.open = make(map[routing.SessionID][]routing.Row)
 	}
 	m.sessions[s.ID], m.open[s.ID] = s, open
+}
+
+// forget makes a session one of the node's no more.
+func (m *mailbox) forget(s routing.SessionRow) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.sessions, s.ID)
 }
 
 func (m *mailbox) replies() []*routing.Reply {
