@@ -216,10 +216,12 @@ func (w *world) bury(name NodeID) {
 		w.inbox[survivor.node] = mine
 	}
 	var again []*Reply
-	for n, reply := range left {
-		mine[n] = plain(reply)
-		mine[n].Receipt, mine[n].Token = w, Token{A: n}
-		again = append(again, mine[n])
+	for _, reply := range left {
+		w.relayed++ // an entry of its own: who was buried alive settles only what it had
+		copied := plain(reply)
+		copied.Receipt, copied.Token = w, Token{A: w.relayed}
+		mine[w.relayed] = copied
+		again = append(again, copied)
 	}
 	w.mu.Unlock()
 	for _, reply := range again {
