@@ -30,8 +30,9 @@
 //
 // request.go, session.go, errors.go and table.go are the nouns and the interfaces
 // that others fill. submit.go is the way in, deliver.go and relay.go the way back,
-// ack.go, hold.go and resume.go what makes it survive. affinity.go makes ids that
-// hash home, wheel.go keeps the deadlines.
+// ack.go, hold.go, resume.go, look.go and reclaim.go what makes it survive. fence.go
+// keeps a process silent that slept. affinity.go makes ids that hash home, wheel.go
+// keeps the deadlines.
 //
 // # Non-obvious
 //
@@ -67,6 +68,14 @@
 // the node's own says that nobody had it in between; otherwise what this node
 // remembers of it is compared with its rows. RequestIDs of different owners
 // cannot collide, since an owner counts on from its epoch, shifted left.
+//
+// A process that slept does not know whether it still is a node. Until the table
+// does ([Fence]) it takes no requests, delivers nothing, and lets no deadline pass: the
+// outcome may be with another node already.
+//
+// A session whose client knows more requests than the table may have been taken over
+// before its former owner's queue was written. Replies to what is not known yet wait
+// for the second look.
 //
 // Between the table's naming a node the owner and the session's being there,
 // replies for it arrive: so the session is filed, as resuming, before the table is

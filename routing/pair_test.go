@@ -173,8 +173,9 @@ func (v view) routeOne(r *Reply) Verdict {
 		v.mu.Unlock()
 		return Verdict{Fate: Dropped, Drop: DropUnknownRequest}
 	case e.owner == v.node:
+		epoch := e.Epoch
 		v.mu.Unlock()
-		return Verdict{Fate: Here, Epoch: e.Epoch}
+		return Verdict{Fate: Here, Epoch: epoch}
 	case v.nodes[e.owner] == nil:
 		e.held = append(e.held, r)
 		v.mu.Unlock()

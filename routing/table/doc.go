@@ -68,11 +68,18 @@
 // that are safe elsewhere. A grave whose keeper is no member any more is taken up
 // by the next node that renews.
 //
-// A process that slept through all this finds itself among the removed. It
-// forgets what it had in mind, tells its router (Removed) and goes on as a new
-// boot. A process that finds no trace of itself at all knows that Redis was
-// emptied; it, and one that finds another server than before (run_id), tell the
-// watcher so (Restored).
+// A process that finds itself among the removed goes on as a new boot. What it
+// does about its sessions depends on what it did meanwhile, which it knows by its
+// own pulse (pulse.go). If it slept, it forgets what it had in mind and tells its
+// router (Removed), whose clients must resume; until it has heard from Redis it is
+// fenced. If it was awake and could not reach Redis, it has served its clients all
+// along: it writes its sessions anew, under the epochs that it has them by, and
+// hands the router what others have held for them (Reclaimed, giveback.go). A
+// session that another node has taken over stays there.
+//
+// A process that finds no trace of itself at all knows that Redis was emptied; it,
+// and one that finds another server than before (run_id), tell the watcher so
+// (Restored).
 //
 // # Non-obvious
 //
@@ -96,7 +103,16 @@
 // A held list knows its records too: the same one is held once, whether it was sent
 // again, consumed by two nodes, or found in an inbox by two.
 //
-// Rows that another living node has queued are not seen by a take-over: a client that
-// sends a request and resumes elsewhere within a millisecond or two, before its
-// claim is written, is told that the request is unknown.
+// Rows that another living node has queued are not seen by a take-over: a client may
+// send a request and resume elsewhere within a millisecond or two, before its claim is
+// written. So the router looks a second time (Look). That does not help against an owner
+// that cannot reach Redis: what was asked of it meanwhile only it knows, and a client
+// that leaves it before it is back is told that those requests are unknown.
+//
+// A session that is taken back keeps its epoch: of one take-over there is only one
+// process, whatever its boots. The change of boot is what makes others' holds and
+// relays that were meant for the dead one fail, to be tried again.
+//
+// Until a session's held replies are back nothing that was relayed to its new boot
+// may be delivered, or parts of an answer would change places: Redis.turn.
 package table

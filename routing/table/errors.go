@@ -8,7 +8,7 @@ var (
 	errSlow       = errors.New("Redis did not answer in time")
 	errLate       = errors.New("Redis has come to it too late")
 	errTaken      = errors.New("a newer epoch has it")
-	errRemoved    = errors.New("this node was removed while it slept")
+	errRemoved    = errors.New("the others have taken this node for dead")
 	errRebuilding = errors.New("sessions are being written anew after Redis was away")
 
 	// errLease keeps a node that slept from writing before it knows whether it was

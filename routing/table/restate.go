@@ -71,7 +71,8 @@ func (r *Redis) rewritten() {
 }
 
 // restate prolongs the life of this node's sessions in Redis, once in
-// Options.Resume, and writes them anew when it is asked to, until ctx ends.
+// Options.Resume, and writes them anew, or takes them back, when it is asked to,
+// until ctx ends.
 func (r *Redis) restate(ctx context.Context, from Node) {
 	tick := time.NewTicker(r.o.Resume)
 	defer tick.Stop()

@@ -2,6 +2,7 @@ package tabletest
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -111,6 +112,22 @@ var sessions = []story{
 			n.Release(s.ID, i+1)
 			n.Release(s.ID, i+100)
 		}
+	}},
+	// What the former owner had queued is seen by a second look.
+	{name: "rows come late", shared: true, tell: func(t *testing.T, h Harness) {
+		a, b := h.start(t, table.Options{Node: "a", Pace: 20 * time.Millisecond}), h.start(t, table.Options{Node: "b"})
+		s := newSession()
+		must(t, a.Open(t.Context(), s))
+		_, err := b.Resume(t.Context(), resumption(s))
+		must(t, err)
+		row := routing.Row{Session: s.ID, N: 3, Service: "orders", ClientID: "7", Deadline: time.UnixMilli(1764000000123).UTC()}
+		a.Claim(row)
+		eventually(t, "the row is seen", func() bool {
+			rows, err := b.Look(t.Context(), s.ID)
+			return err == nil && slices.Equal(rows, []routing.Row{row})
+		})
+		rows, err := b.Look(t.Context(), newSession().ID)
+		want(t, "rows of no session", fmt.Sprint(rows, err), "[] <nil>")
 	}},
 	// A take-over of which the old owner was never told shows when its life is renewed.
 	{name: "taken unnoticed", shared: true, tell: func(t *testing.T, h Harness) {
