@@ -10,8 +10,8 @@ func (s *Session) deliver(reply *Reply, path Path, sure bool) {
 	_, n, _ := reply.ID.Split()
 	switch {
 	case s.state == resuming:
-		s.early = append(s.early, reply)
-	case s.tooEarlyLocked(reply, &s.early):
+		s.early = append(s.early, early{Reply: reply})
+	case s.tooEarlyLocked(early{Reply: reply}):
 	case s.state == ended:
 		s.router.reroute(reply)
 	case n > s.counter && s.acks && !sure:

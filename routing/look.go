@@ -36,24 +36,39 @@ func (s *Session) lookAgain(ctx context.Context, epoch uint64, ids []string) (un
 	return unknown
 }
 
+// early is a reply that came before its request was known here.
+type early struct {
+	*Reply
+	held bool // it is in the table
+}
+
 // lookedLocked takes what has waited for another look.
 func (s *Session) lookedLocked() {
-	held, early := s.heldEarly, s.early
-	s.looking, s.heldEarly, s.early = false, nil, nil
-	for _, reply := range held {
-		s.takeHeldLocked(reply)
-	}
-	for _, reply := range early {
-		s.takeLocked(reply, PathRelay)
+	waiting := s.early
+	s.looking, s.early = false, nil
+	for _, e := range waiting {
+		s.takeEarlyLocked(e)
 	}
 }
 
-// tooEarlyLocked keeps a reply to a request that may yet be known.
-func (s *Session) tooEarlyLocked(reply *Reply, list *[]*Reply) bool {
-	_, n, _ := reply.ID.Split()
+// takeEarlyLocked takes a reply that came early, unless it still is.
+func (s *Session) takeEarlyLocked(e early) {
+	switch {
+	case s.tooEarlyLocked(e):
+	case e.held:
+		s.takeHeldLocked(e.Reply)
+	default:
+		s.takeLocked(e.Reply, PathRelay)
+	}
+}
+
+// tooEarlyLocked keeps a reply to a request that may yet be known, and tells whether
+// it is one.
+func (s *Session) tooEarlyLocked(e early) bool {
+	_, n, _ := e.ID.Split()
 	if !s.looking || s.waitsLocked(n) {
 		return false
 	}
-	*list = append(*list, reply)
+	s.early = append(s.early, e)
 	return true
 }

@@ -104,11 +104,10 @@ func (s *Session) giveUp() {
 	defer s.mu.Unlock()
 	s.resumers--
 	if s.state == resuming && s.resumers == 0 {
-		early := s.early
-		s.early = nil
+		waiting := s.early
 		s.clearLocked()
-		for _, reply := range early {
-			s.router.reroute(reply)
+		for _, e := range waiting {
+			s.router.reroute(e.Reply)
 		}
 	}
 }
@@ -137,13 +136,12 @@ func (s *Session) attach(o ResumeSession, got Resumed) (unknown []string, look b
 	if o.Attached != nil {
 		o.Attached(s)
 	}
-	s.heldEarly = nil // they are among got.Held
-	s.redeliverLocked(got.Held)
-	early := s.early
+	waiting := s.early
 	s.early = nil
-	for _, reply := range early {
-		if !s.tooEarlyLocked(reply, &s.early) {
-			s.takeLocked(reply, PathRelay)
+	s.redeliverLocked(got.Held)
+	for _, e := range waiting {
+		if !e.held { // else it is among got.Held
+			s.takeEarlyLocked(e)
 		}
 	}
 	return unknown, s.looking, nil
@@ -215,9 +213,7 @@ func (s *Session) redeliverLocked(held []*Reply) {
 	for _, reply := range held {
 		i := slices.IndexFunc(old, func(u unacked) bool { return u.ID == reply.ID && u.from == reply.From })
 		if i < 0 {
-			if !s.tooEarlyLocked(reply, &s.heldEarly) {
-				s.takeHeldLocked(reply)
-			}
+			s.takeEarlyLocked(early{reply, true})
 			continue
 		}
 		u := old[i]
@@ -287,9 +283,9 @@ func (s *Session) leaveLocked(why Leaving, reroute bool) {
 			s.router.reroute(u.Reply)
 		}
 	}
-	for _, reply := range s.early {
-		if reroute {
-			s.router.reroute(reply)
+	for _, e := range s.early {
+		if reroute && !e.held {
+			s.router.reroute(e.Reply)
 		}
 	}
 	s.clearLocked()

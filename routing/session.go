@@ -66,6 +66,7 @@ type Session struct {
 
 	mu       sync.Mutex
 	state    sessionState
+	looking  bool               // requests that only the client knows are looked for again
 	epoch    uint64             // of the take-over by which this node owns it
 	sink     Sink               // nil while no socket is attached, and where each call has its own
 	counter  uint64             // n of the newest request
@@ -73,11 +74,8 @@ type Session struct {
 	byClient map[string]*open   // by ClientID, where there is one
 	late     [lateMemory]uint64 // n of requests that ended without an answer, as a ring
 	lateAt   int
-	resumers int      // clients that wait for the table to give the session back
-	early    []*Reply // came while the session was resuming, or for a request that may yet be known
-
-	looking   bool     // requests that the client knows are looked for again
-	heldEarly []*Reply // as early; they are in the table
+	resumers int     // clients that wait for the table to give the session back
+	early    []early // replies that came while the session was resuming, or for requests that may yet be known
 
 	seq      uint64    // of the newest delivery to the sink
 	unacked  []unacked // deliveries that wait for their acknowledgement: seq rises by one
@@ -205,8 +203,8 @@ func (s *Session) closeLocked() {
 			s.router.dropped(DropSessionGone)
 		}
 	}
-	for _, reply := range s.early {
-		s.router.drop(reply, DropSessionGone)
+	for _, e := range s.early {
+		s.router.drop(e.Reply, DropSessionGone)
 	}
 	s.router.table.End(s.id) // before the session can be resumed here again
 	s.clearLocked()
@@ -217,7 +215,7 @@ func (s *Session) clearLocked() {
 	s.state = ended
 	s.router.wheel.disarm(&s.patience)
 	s.router.wheel.disarm(&s.window)
-	s.sink, s.unacked, s.bytes, s.open, s.byClient, s.early, s.heldEarly = nil, nil, 0, nil, nil, nil, nil
+	s.sink, s.unacked, s.bytes, s.open, s.byClient, s.early = nil, nil, 0, nil, nil, nil
 	s.router.sessions.CompareAndDelete(s.id, s)
 	s.router.attached.Add(-1)
 }

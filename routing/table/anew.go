@@ -31,8 +31,8 @@ func (r *Redis) letGo(to Node) {
 // it learns of either as it writes them anew under its new boot.
 func (r *Redis) goOn() {
 	r.o.Log.Warn("this node was taken for dead while it could not reach Redis: it takes its sessions back")
-	r.rebuilt.setReclaim()
 	r.newBoot()
+	r.rebuilt.setReclaim()
 	r.graves.clear()
 	r.inbox.rewind()
 }

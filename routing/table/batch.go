@@ -51,7 +51,6 @@ type written struct {
 	cmd     *redis.Cmd
 	session routing.SessionID
 	epoch   uint64
-	reclaim bool
 	waiters []chan error
 }
 
@@ -147,7 +146,7 @@ func (b *batch) answer(r *Redis) {
 		case n <= 0:
 			err = fmt.Errorf("open session: %w", errTaken)
 			r.seesTaken(w.session, max(uint64(-n), w.epoch+1))
-		case w.reclaim && n > 2:
+		case n > 2:
 			b.held = append(b.held, given{w.session, w.epoch, n - 2})
 		}
 		tell(w.waiters, err)

@@ -46,7 +46,7 @@ func (b *batch) buildState(ctx context.Context, r *Redis, g *group) {
 	}
 	cmd := call(ctx, sessionScript, sessionKeys(g.session), args...)
 	b.cmds = append(b.cmds, cmd)
-	b.states = append(b.states, written{cmd, g.session, s.row.Epoch, s.how == reclaim, g.waiters})
+	b.states = append(b.states, written{cmd, g.session, s.row.Epoch, g.waiters})
 	b.back = b.back || s.how == reclaim
 	b.buildRows(ctx, g.session, rows[first:])
 }

@@ -2,8 +2,8 @@
 -- it as this node left it.
 -- KEYS: session, held.
 -- ARGV: 'touch', 'anew', 'reclaim' or 'open', node, boot, epoch, life in ms, secret, subject, then field and value of each row.
--- Answers 1 when it was there, 2 when it was written, more where it was reclaimed: by
--- as many bytes as are held; and minus the epoch under which another take-over has it.
+-- Answers 1 when it was there, 2 when it was written, more where it was reclaimed, or
+-- had another boot: by as many bytes as are held; and minus the epoch under which another take-over has it.
 local was = redis.call('HMGET', KEYS[1], 'owner', 'boot', 'epoch')
 if was[1] then
   local epoch, mine = tonumber(was[3]) or 0, tonumber(ARGV[4])
@@ -29,7 +29,7 @@ if #ARGV > 7 then
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
-if ARGV[1] == 'reclaim' then
+if ARGV[1] == 'reclaim' or was[1] and was[2] ~= ARGV[3] then
   return 2 + (tonumber(redis.call('HGET', KEYS[1], 'held')) or 0)
 end
 return 2
