@@ -137,7 +137,7 @@ func (t *hearing) verdict() string {
 	word := "acquitted"
 	switch {
 	case t.err != nil:
-		return "NONE: " + t.err.Error()
+		return "NONE: " + strings.ReplaceAll(t.err.Error(), "\n", "; ")
 	case t.convicted():
 		word = "convicted"
 	}

@@ -68,10 +68,10 @@ func run(ctx context.Context, o *options) (good bool, err error) {
 		return good, errors.Join(err, o.publish("defects", func(out io.Writer) { writeHearings(out, all) }))
 	}
 	c, err := conduct(ctx, o, dir, o.chosen())
-	if err != nil {
+	if len(c.rows) == 0 {
 		return false, err
 	}
-	err = o.publish("chaos", c.writeRows)
+	err = errors.Join(err, o.publish("chaos", c.writeRows))
 	return c.report(os.Stdout), err
 }
 
