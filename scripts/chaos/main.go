@@ -71,6 +71,9 @@ func run(ctx context.Context, o *options) (good bool, err error) {
 	if len(c.rows) == 0 {
 		return false, err
 	}
+	if err != nil {
+		o.into = "" // it is not complete
+	}
 	err = errors.Join(err, o.publish("chaos", c.writeRows))
 	return c.report(os.Stdout), err
 }
