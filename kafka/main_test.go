@@ -113,6 +113,7 @@ func (alone) Announce(routing.SessionRow)                    {}
 func (alone) End(routing.SessionID)                          {}
 func (alone) Claim(routing.Row)                              {}
 func (alone) Release(routing.SessionID, uint64)              {}
+func (alone) Fenced(time.Time) bool                          { return false }
 func (alone) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {
 	verdicts := make([]routing.Verdict, len(replies))
 	for i := range verdicts {

@@ -182,17 +182,28 @@ func (s *Session) findLocked(reply *Reply) *unacked {
 	return nil
 }
 
-// keepLatestLocked takes a reply that has come again while it is neither
-// acknowledged nor safe, and tells whether it is that. It was consumed anew because
-// its partition moved, so the receipt that counts is the new one.
-func (s *Session) keepLatestLocked(reply *Reply) bool {
+// keepBothLocked takes a reply that has come again while it is neither acknowledged
+// nor safe, and tells whether it is that. It was consumed anew because its partition
+// moved, or routed anew because its node was taken for dead. One of the two places
+// that it came from may be gone, and this node cannot know which.
+func (s *Session) keepBothLocked(reply *Reply) bool {
 	u := s.findLocked(reply)
 	if u == nil || u.safe || u.Reply == nil {
 		return false
 	}
-	u.Reply.done()
-	u.Reply = reply
+	both := *reply
+	both.settled, both.Receipt = 0, twins{u.Reply, reply}
+	u.Reply = &both
 	return true
+}
+
+// twins are the receipt of a reply that has come twice.
+type twins [2]*Reply
+
+// Done settles both.
+func (t twins) Done(Token) {
+	t[0].done()
+	t[1].done()
 }
 
 // held tells that the table has a reply, and whether it is to be forgotten here.

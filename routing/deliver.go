@@ -32,7 +32,7 @@ func (s *Session) takeLocked(reply *Reply, path Path) {
 	switch {
 	case o != nil && o.adopted && o.ID == "":
 		o.ID = reply.ID // its salt was not in its row
-	case (o == nil || o.hasHad(reply)) && s.keepLatestLocked(reply):
+	case (o == nil || o.hasHad(reply)) && s.keepBothLocked(reply):
 		r.observer.Count(Drops, string(DropDuplicate))
 		return
 	case o != nil && o.hasHad(reply):

@@ -61,8 +61,8 @@
 // table's word ([Here]) makes it unknown.
 //
 // The same record may come twice while its first copy is unacknowledged: its
-// partition moved. The newer receipt is then the one that counts, and the older
-// copy's place may be gone.
+// partition moved, or its node was thought dead. One of the places that it came from
+// may be gone then, so both are told, and only when it is acknowledged or held.
 //
 // A session goes from node to node and back. Only an epoch that is one more than
 // the node's own says that nobody had it in between; otherwise what this node
