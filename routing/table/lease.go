@@ -117,6 +117,7 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 		restored = true
 		r.o.Log.Warn("Redis had forgotten this node: its sessions are written anew")
 		r.inbox.rewind()
+		r.rebuilt.setReclaim() // what was written before this renewal looked like a dead node's to others
 	}
 	if back := r.link.worked(); back || restored || r.rebuilt.toReclaim() {
 		r.rebuild()

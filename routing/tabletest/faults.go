@@ -121,7 +121,11 @@ func backFirst(t *testing.T, h Harness, meanwhile func()) {
 	h.Heal()
 	got := routing.Verdict{}
 	eventually(t, "the reply is routed", func() bool { got = b.Route(t.Context(), series(s, 0, 1))[0]; return got.Fate != routing.Failed })
-	want(t, "fate", got.Fate, routing.Relayed)
+	// Held where the session was written before the owner's renewal: it is given back.
+	if got.Fate != routing.Relayed && got.Fate != routing.Held {
+		t.Errorf("fate %d", got.Fate)
+	}
+	eventually(t, "it is at its owner", func() bool { return len(a.mail.replies())+len(a.mail.returned()) == 1 })
 }
 
 func emptied(t *testing.T, h Harness) {

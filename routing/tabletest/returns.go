@@ -16,6 +16,19 @@ var returns = []story{
 	{name: "cut off", shared: true, tell: cutOff},
 	// The same for many sessions, more than one pipeline takes.
 	{name: "many taken back", shared: true, tell: manyTakenBack},
+	// Redis was emptied, and others saw a session before its node was a member again:
+	// what they held comes back.
+	{name: "held from a node that Redis forgot", shared: true, tell: func(t *testing.T, h Harness) {
+		a, b := h.start(t, brisk("a")), h.start(t, brisk("b"))
+		s := newSession()
+		a.mail.hold(s)
+		h.remove(t, "a")
+		must(t, a.Open(t.Context(), s))
+		if fate := b.Route(t.Context(), series(s, 0, 1))[0].Fate; fate != routing.Held {
+			t.Skip("the node was faster")
+		}
+		eventually(t, "it is at its owner", func() bool { return len(a.mail.returned()) == 1 })
+	}},
 	// A process that slept hands nothing over until it knows that it still is a node.
 	{name: "short sleep", shared: true, tell: shortSleep},
 }
