@@ -99,11 +99,12 @@ func (h Harness) kill(t *testing.T, n *running) {
 	h.remove(t, n.name)
 }
 
-// remove takes a node off the table.
+// remove takes a node off the table. If the node lives and renews its lease in
+// between, it still finds itself forgotten later.
 func (h Harness) remove(t *testing.T, node routing.NodeID) {
 	t.Helper()
-	must(t, h.Client.ZRem(t.Context(), "parley:nodes", string(node)).Err())
 	must(t, h.Client.HDel(t.Context(), "{parley:nodes}:members", string(node)).Err())
+	must(t, h.Client.ZRem(t.Context(), "parley:nodes", string(node)).Err())
 }
 
 // expire makes a node's lease end now.
