@@ -55,7 +55,11 @@ async function clickThrough(page) {
   await page.waitForSelector('#state[data-state=closed]')
   await page.setViewportSize({ width: 390, height: 844 })
   // Charts follow their frame a moment later.
-  await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, { timeout: 10_000 })
+  await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, { timeout: 10_000 }).catch(async error => {
+    const wide = await page.evaluate(() => [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+      .map(e => `${e.tagName} #${e.id} .${e.className} ${e.textContent.slice(0, 40)}`))
+    throw new Error(`the page is wider than a phone: ${wide.slice(0, 5).join('; ')}`, { cause: error })
+  })
   await page.screenshot({ path: join(folder, 'page-phone.png') })
   assert.deepEqual(complaints, [])
 }
