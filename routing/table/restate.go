@@ -76,13 +76,19 @@ func (r *Redis) rewritten() {
 func (r *Redis) restate(ctx context.Context, from Node) {
 	tick := time.NewTicker(r.o.Resume)
 	defer tick.Stop()
+	// Another node may have judged by what it saw before this one was back, and hold
+	// a reply just after the round has looked for some: so there is a second round.
+	var second <-chan time.Time
+	var last how
 	for {
-		how := touch
+		how, first := touch, true
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.stale:
 			how = anew
+		case <-second:
+			how, first = last, false
 		case <-tick.C:
 		}
 		if r.rebuilt.takeReclaim() {
@@ -90,8 +96,12 @@ func (r *Redis) restate(ctx context.Context, from Node) {
 			r.restateRound(ctx, from, how, true) // first those whose clients wait for something
 		}
 		r.restateRound(ctx, from, how, false)
-		if how != touch {
-			r.rewritten()
+		if how == touch {
+			continue
+		}
+		r.rewritten()
+		if second, last = nil, how; first {
+			second = time.After(rebuildGrace)
 		}
 	}
 }
