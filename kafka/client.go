@@ -76,6 +76,10 @@ func (s *SASL) mechanism() (sasl.Mechanism, error) {
 // gateway's next request need not connect anew.
 const idleConnection = 9 * time.Minute
 
+// Client makes a franz-go client for the packages below this one. It does not
+// connect.
+func (c Config) Client(more ...kgo.Opt) (*kgo.Client, error) { return c.client(more...) }
+
 // client makes a franz-go client. It does not connect.
 func (c Config) client(more ...kgo.Opt) (*kgo.Client, error) {
 	if len(c.Brokers) == 0 {

@@ -81,7 +81,7 @@ func (r *Replies) readoptLocked(ctx context.Context, client *kgo.Client, renamed
 func (r *Replies) commitLocked(ctx context.Context, client *kgo.Client, partitions []*partition) {
 	offsets := make(map[int32]kgo.EpochOffset)
 	for _, p := range partitions {
-		if upTo := p.committable(); upTo > p.committed.Load() {
+		if upTo := p.Committable(); upTo > p.committed.Load() {
 			offsets[p.id] = kgo.EpochOffset{Epoch: -1, Offset: upTo}
 		}
 	}

@@ -6,7 +6,7 @@
 //	routing.Request ──▶ Producer ──▶ (orders.requests)      record.go, headers.go
 //	routing.Reply  ◀── decodeReply ◀── Replies.Run ◀── (parley.replies)
 //	                       │                                decode.go, replies.go
-//	     Receipt.Done ──▶ partition ──▶ commit              line.go, owned.go, commits.go
+//	     Receipt.Done ──▶ partition ──▶ commit              line.go, partition.go, owned.go, commits.go
 //	     table lost ──▶ Rewind        full ──▶ wait         rewind.go, flow.go
 //	     node dead ──▶ RemoveMembers ──▶ Nudge              remove.go, member.go
 //

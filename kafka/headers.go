@@ -40,6 +40,12 @@ const (
 	// client sends again while its request is open makes no second record.
 	IdempotencyKeyHeader = "parley-idempotency-key"
 
+	// CancelHeader makes a record no request but the end of one, which it names: its
+	// client has cancelled it or left for good. Only services that are configured to
+	// be told get such records. It has the request's key, so it follows the request
+	// in the same partition; it has no body, and there is nothing to answer.
+	CancelHeader = "parley-cancel"
+
 	// ContentTypeHeader is the body's media type, both ways.
 	ContentTypeHeader = "content-type"
 

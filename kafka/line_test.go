@@ -33,17 +33,17 @@ func TestCommittableIsTheLowestNotDone(t *testing.T) {
 				want = r.token.B + 1
 				left--
 			}
-			if got := p.committable(); got != want {
+			if got := p.Committable(); got != want {
 				t.Fatalf("seed %d: committable %d, want %d", seed, got, want)
 			}
-			if n, _ := p.outstanding(); n != left {
+			if n, _ := p.Outstanding(); n != left {
 				t.Fatalf("seed %d: %d outstanding, want %d", seed, n, left)
 			}
 		}
 		for range 2000 {
 			if random.IntN(2) == 0 && len(line) < 700 {
 				offset += 1 + int64(random.IntN(3)/2) // sometimes a gap, as transactions leave
-				line = append(line, reply{token: p.add(offset, 0, 0)})
+				line = append(line, reply{token: p.Add(offset, 0, 0)})
 			} else if len(line) > 0 {
 				r := &line[random.IntN(len(line))]
 				p.Done(r.token) // perhaps again
@@ -63,19 +63,19 @@ func TestCommittableIsTheLowestNotDone(t *testing.T) {
 func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &partition{}
-		p.drain(t.Context()) // nothing is out
-		one, two := p.add(5, 0, 0), p.add(6, 0, 0)
+		p.Drain(t.Context()) // nothing is out
+		one, two := p.Add(5, 0, 0), p.Add(6, 0, 0)
 		begin := time.Now()
 		time.AfterFunc(20*time.Millisecond, func() { p.Done(two); p.Done(one) })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		p.drain(ctx)
-		if took := time.Since(begin); took != 20*time.Millisecond || p.committable() != 7 {
-			t.Errorf("drained in %v, committable %d", took, p.committable())
+		p.Drain(ctx)
+		if took := time.Since(begin); took != 20*time.Millisecond || p.Committable() != 7 {
+			t.Errorf("drained in %v, committable %d", took, p.Committable())
 		}
-		p.add(7, 0, 0)
+		p.Add(7, 0, 0)
 		begin = time.Now()
-		p.drain(ctx)
+		p.Drain(ctx)
 		if took := time.Since(begin); took != 980*time.Millisecond {
 			t.Errorf("gave up after %v", took)
 		}
@@ -88,12 +88,12 @@ func TestRingShrinks(t *testing.T) {
 	for round := range 3 {
 		tokens := make([]routing.Token, 3*largeRing)
 		for i := range tokens {
-			tokens[i] = p.add(int64(round*len(tokens)+i), 0, 0)
+			tokens[i] = p.Add(int64(round*len(tokens)+i), 0, 0)
 		}
 		for i := len(tokens) - 1; i >= 0; i-- {
 			p.Done(tokens[i])
 		}
-		if got, want := p.committable(), int64((round+1)*len(tokens)); got != want || p.ring != nil {
+		if got, want := p.Committable(), int64((round+1)*len(tokens)); got != want || p.ring != nil {
 			t.Fatalf("round %d: committable %d, want %d; ring of %d", round, got, want, len(p.ring))
 		}
 	}
@@ -104,11 +104,11 @@ func TestDoneFromEverywhere(t *testing.T) {
 	p := &partition{}
 	var running sync.WaitGroup
 	for i := range int64(5000) {
-		token := p.add(i, 0, 0)
+		token := p.Add(i, 0, 0)
 		running.Go(func() { p.Done(token) })
 	}
 	running.Wait()
-	if got := p.committable(); got != 5000 {
+	if got := p.Committable(); got != 5000 {
 		t.Errorf("committable %d", got)
 	}
 }
@@ -119,7 +119,7 @@ func TestDoneAllocatesNothing(t *testing.T) {
 	offset := int64(0)
 	if got := testing.AllocsPerRun(10_000, func() {
 		offset++
-		p.Done(p.add(offset, 0, 0))
+		p.Done(p.Add(offset, 0, 0))
 	}); got > 0 {
 		t.Errorf("%.2f allocations", got)
 	}
@@ -129,7 +129,7 @@ func BenchmarkDone(b *testing.B) {
 	p := &partition{}
 	b.ReportAllocs()
 	for i := range int64(b.N) {
-		p.Done(p.add(i, 0, 0))
+		p.Done(p.Add(i, 0, 0))
 	}
 }
 
@@ -141,7 +141,7 @@ func BenchmarkDoneOutOfOrder(b *testing.B) {
 	for i := 0; i < b.N; i += len(tokens) {
 		for j := range tokens {
 			offset++
-			tokens[j] = p.add(offset, 0, 0)
+			tokens[j] = p.Add(offset, 0, 0)
 		}
 		for j := len(tokens) - 1; j >= 0; j-- {
 			p.Done(tokens[j])

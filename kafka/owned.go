@@ -33,7 +33,7 @@ func (r *Replies) assigned(ctx context.Context, client *kgo.Client, added map[st
 		p.confirmed = member
 	}
 	for _, id := range gained {
-		r.owned[id] = &partition{id: id, limits: &r.limits, holding: &holding{member: member, confirmed: member}}
+		r.owned[id] = &partition{id: id, Line: Line{limits: &r.limits}, holding: &holding{member: member, confirmed: member}}
 	}
 	r.joined = true
 	r.tellHomesLocked()
@@ -57,7 +57,7 @@ func (r *Replies) revoked(ctx context.Context, client *kgo.Client, taken map[str
 	waited, cancel := context.WithTimeout(ctx, r.options.RevokeWait)
 	defer cancel()
 	for _, p := range gone {
-		p.drain(waited)
+		p.Drain(waited)
 	}
 	r.committing.Lock()
 	defer r.committing.Unlock()

@@ -270,7 +270,7 @@ func (r *Replies) take(fetches kgo.Fetches) []*routing.Reply {
 				free = make([]routing.Reply, min(slab, left+1))
 			}
 			reply := &free[0]
-			token := p.add(record.Offset, len(record.Value), sinceStart(now))
+			token := p.Add(record.Offset, len(record.Value), sinceStart(now))
 			if why := decodeReply(record, reply); why != "" {
 				*reply = routing.Reply{}
 				r.drop(record, why)
@@ -327,7 +327,7 @@ func (r *Replies) leave(client *kgo.Client) {
 	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), r.options.ShutdownWait)
 	for _, p := range owned {
-		p.drain(ctx)
+		p.Drain(ctx)
 	}
 	cancel()
 	ctx, cancel = context.WithTimeout(context.Background(), commitTimeout)
@@ -353,7 +353,7 @@ func (r *Replies) Stats() (owned, uncommitted int, oldest time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, p := range r.owned {
-		n, since := p.outstanding()
+		n, since := p.Outstanding()
 		if uncommitted += n; n > 0 {
 			oldest = max(oldest, now-since)
 		}
