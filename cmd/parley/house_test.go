@@ -14,6 +14,7 @@ func TestImports(t *testing.T) {
 		"parley/routing":       nil,
 		"parley/routing/table": {"parley/routing"},
 		"parley/kafka":         {"parley/routing"},
+		"parley/kafka/service": {"parley/routing", "parley/kafka"},
 		"parley/ws":            {"parley/routing"},
 		"parley/ws/client":     nil,
 		"parley/web":           {"parley/routing"},
