@@ -8,9 +8,6 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // What the cluster's parts are called.
@@ -25,8 +22,8 @@ const (
 // cluster is what is tormented: Kafka, Redis, and the nodes between proxies.
 type cluster struct {
 	dir   string // of logs, configuration and data
-	kafka *server
-	redis *server
+	kafka *brokers
+	redis *redises
 	nodes []*node
 }
 
@@ -34,51 +31,29 @@ type cluster struct {
 // error, close what there is of it.
 func newCluster(ctx context.Context, o *options, dir string) (*cluster, error) {
 	c := &cluster{dir: dir}
-	var kafkas []*proxy
 	for i := range o.nodes {
 		n, err := newNode(o, dir, i)
 		if err != nil {
 			return c, err
 		}
 		c.nodes = append(c.nodes, n)
-		kafkas = append(kafkas, n.kafka)
 	}
 	var err error
-	if c.kafka, err = newKafka(o.scripts, dir, kafkas); err != nil {
+	if c.kafka, err = newBrokers(o, dir, c.nodes); err != nil {
 		return c, err
 	}
-	if c.redis, err = newRedis(o.scripts, dir); err != nil {
+	if c.redis, err = newRedises(o, dir, c.nodes); err != nil {
 		return c, err
 	}
-	if err := errors.Join(c.kafka.start(), c.redis.start()); err != nil {
-		return c, err
-	}
-	if err := c.createTopics(ctx); err != nil {
+	if err := errors.Join(c.kafka.start(ctx), c.redis.start(ctx)); err != nil {
 		return c, err
 	}
 	for _, n := range c.nodes {
-		n.redis.target = c.redis.address
-		if err := n.start(); err != nil {
+		if err := errors.Join(n.configure(), n.start()); err != nil {
 			return c, err
 		}
 	}
-	return c, c.awaitReady(ctx, time.Minute)
-}
-
-// createTopics makes the topics before the services look for them.
-func (c *cluster) createTopics(ctx context.Context) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.kafka.address))
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	admin := kadm.NewClient(client)
-	for topic, partitions := range map[string]int32{homeTopic: topicPartitions, anyTopic: topicPartitions, replyTopic: replyPartitions} {
-		if _, err := admin.CreateTopic(ctx, partitions, 1, nil, topic); err != nil {
-			return fmt.Errorf("create topic %s: %w", topic, err)
-		}
-	}
-	return nil
+	return c, errors.Join(c.awaitReady(ctx, time.Minute), c.kafka.settle(ctx))
 }
 
 // awaitReady waits until every node says that it is ready.
@@ -96,7 +71,7 @@ func (c *cluster) awaitReady(ctx context.Context, patience time.Duration) error 
 // urls are where clients connect: a proxy before each node.
 func (c *cluster) urls() (all []string) {
 	for _, n := range c.nodes {
-		all = append(all, "ws://"+n.clients.address()+"/ws")
+		all = append(all, n.url)
 	}
 	return all
 }
@@ -105,9 +80,14 @@ func (c *cluster) urls() (all []string) {
 // is well again.
 func (c *cluster) heal(ctx context.Context) error {
 	for _, n := range c.nodes {
-		for _, p := range n.proxies() {
-			p.restore()
+		for _, side := range n.networks() {
+			side.restore()
 		}
+	}
+	if err := errors.Join(c.kafka.heal(ctx), c.redis.heal(ctx)); err != nil {
+		return err
+	}
+	for _, n := range c.nodes {
 		if !n.process.lives() {
 			log.Printf("node %s has ended by itself; starting it again", n.name)
 			if err := n.start(); err != nil {
@@ -125,8 +105,12 @@ func (c *cluster) close() {
 		nodes.Go(n.close)
 	}
 	nodes.Wait()
-	c.redis.stop()
-	c.kafka.stop()
+	if c.redis != nil {
+		c.redis.close()
+	}
+	if c.kafka != nil {
+		c.kafka.close()
+	}
 }
 
 func configFile(dir, name string) string { return filepath.Join(dir, "node-"+name+".yaml") }

@@ -6,10 +6,13 @@
 //	  ▼
 //	history ◀── what clients and services saw ──▶ judge ──▶ verdict ──▶ table
 //
-// A [cluster] is real: one Kafka broker, one Redis, three gateway processes.
-// Every connection of a node, and every client's, goes through a [proxy] of this
-// process, which can cut it, slow it down, reset it or let it hang. The services
-// live in this process, and so do the clients.
+// A [cluster] is real: three gateway processes, one Kafka broker and one Redis; in the
+// full run three brokers that replicate everything, and a Redis with a replica and three
+// Sentinels. Every connection of a node, and every client's, goes through a [proxy] of
+// this process, which can cut it, slow it down, reset it or let it hang: a node's
+// [network] has one before each server, and Kafka and the Sentinels tell it of no others
+// (brokers.go and redises.go say how). The services live in this process, and so do the
+// clients.
 //
 // A [fault] is done to the cluster under load. Everything that clients and
 // services see meanwhile is written into a [history], which is judged when the

@@ -23,6 +23,13 @@ type fault struct {
 	// rude clients are a fault by themselves.
 	rude  manners
 	short bool // it is part of the short run
+
+	sentinel, replicated bool // it needs a Redis with Sentinels, or several brokers
+}
+
+// possible tells whether the cluster has what the fault is about.
+func (f *fault) possible(o *options) bool {
+	return (o.sentinel || !f.sentinel) && (o.brokers > 1 || !f.replicated)
 }
 
 // world is what a fault can act upon.

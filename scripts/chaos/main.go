@@ -107,7 +107,7 @@ func conduct(ctx context.Context, o *options, dir string, chosen []fault) (all *
 
 // torment does the faults to the cluster, which runs.
 func (all *campaign) torment(ctx context.Context, chosen []fault) error {
-	services, err := newServices(all.cluster.kafka.address)
+	services, err := newServices(all.cluster.kafka.seeds())
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -22,12 +23,17 @@ type node struct {
 	listen  string
 	admin   string
 
-	clients, kafka, redis *proxy
-	process               *process
-	busy                  sync.Mutex // held while something is done to it
+	url      string // of the proxy before it
+	clients  network
+	kafka    network // a proxy before each broker
+	redis    network // a proxy before each server, and each Sentinel
+	settings string  // of redis in its configuration
+	process  *process
+	busy     sync.Mutex // held while something is done to it
 }
 
-// newNode opens the proxies of the i-th node and picks its addresses.
+// newNode opens the proxy before the i-th node and picks its addresses. What it is to
+// talk to comes later.
 func newNode(o *options, dir string, i int) (*node, error) {
 	n := &node{name: string(rune('a' + i)), binary: o.parley, grace: 25 * time.Second}
 	n.config, n.logFile = configFile(dir, n.name), filepath.Join(dir, "node-"+n.name+".log")
@@ -42,33 +48,30 @@ func newNode(o *options, dir string, i int) (*node, error) {
 		}
 		*address = fmt.Sprintf("127.0.0.1:%d", port)
 	}
-	for _, p := range []**proxy{&n.clients, &n.kafka, &n.redis} {
-		var err error
-		if *p, err = newProxy(n.listen); err != nil { // the others' targets come later
-			return nil, err
-		}
-	}
-	return n, n.configure()
+	before, err := n.clients.open(n.listen)
+	n.url = "ws://" + before + "/ws"
+	return n, err
 }
 
 // configure writes the node's configuration: defaults, but for addresses, names
 // and a quicker ping.
 func (n *node) configure() error {
+	brokers, _ := json.Marshal(n.kafka.addresses())
 	return os.WriteFile(n.config, fmt.Appendf(nil, `node: %s
 listen: %s
 admin: %s
-kafka: {brokers: ["%s"], group: chaos, reply_topic: %s, reply_partitions: %d}
-redis: {url: "redis://%s/0"}
+kafka: {brokers: %s, group: %s, reply_topic: %s, reply_partitions: %d}
+redis: %s
 services:
   home: {topic: %s, partitioner: murmur2}
   any: {topic: %s, partitioner: any}
 sessions: {ping: 5s}
 page: false
 log: {level: info, format: json}
-`, n.name, n.listen, n.admin, n.kafka.address(), replyTopic, replyPartitions, n.redis.address(), homeTopic, anyTopic), 0o644)
+`, n.name, n.listen, n.admin, brokers, group, replyTopic, replyPartitions, n.settings, homeTopic, anyTopic), 0o644)
 }
 
-func (n *node) proxies() []*proxy { return []*proxy{n.clients, n.kafka, n.redis} }
+func (n *node) networks() []network { return []network{n.clients, n.kafka, n.redis} }
 
 // start runs the node's process; it may not be ready yet.
 func (n *node) start() (err error) {
@@ -126,9 +129,7 @@ func (n *node) close() {
 	if n.process != nil {
 		n.process.stop(n.grace)
 	}
-	for _, p := range n.proxies() {
-		if p != nil {
-			p.close()
-		}
+	for _, side := range n.networks() {
+		side.each((*proxy).close)
 	}
 }

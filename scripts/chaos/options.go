@@ -24,6 +24,8 @@ type options struct {
 	seed    uint64
 
 	nodes    int
+	brokers  int
+	sentinel bool // Redis has a replica, and Sentinels that watch both
 	sessions int
 	rate     int
 	mixed    time.Duration
@@ -52,6 +54,8 @@ func parseOptions(args []string) (*options, error) {
 	f.Uint64Var(&o.seed, "seed", 0, "of all that is random (default: random)")
 	f.IntVar(&o.sessions, "sessions", 200, "clients")
 	f.IntVar(&o.rate, "rate", 500, "requests a second, of all clients together")
+	f.IntVar(&o.brokers, "brokers", 0, "Kafka's; with three or more, everything is on three of them (default: 1, --full: 3)")
+	f.BoolVar(&o.sentinel, "sentinel", false, "give Redis a replica, and three Sentinels (--full does)")
 	f.DurationVar(&o.mixed, "mixed", 0, "how long to mix faults after each has been done alone (--full: 3m)")
 	f.DurationVar(&o.within, "within", 0, "begin no fault after so long; those that are left out are named (default: do all)")
 	f.IntVar(&o.history, "history", 4_000_000, "events that a history may have; the load ends when it is full")
@@ -64,11 +68,21 @@ func parseOptions(args []string) (*options, error) {
 	if o.full && o.mixed == 0 {
 		o.mixed = 3 * time.Minute
 	}
+	if o.brokers == 0 {
+		o.brokers = 1
+		if o.full {
+			o.brokers = 3
+		}
+	}
+	o.sentinel = o.sentinel || o.full
 	if all {
 		planted = "all"
 	}
 	if planted == "" && o.short == o.full && o.only == "" {
 		return nil, fmt.Errorf("say --short, --full, --only WORDS, --defect NAME or --defects")
+	}
+	if o.brokers == 2 {
+		return nil, fmt.Errorf("--brokers 2: want 1, or 3 and more, of which one can be lost")
 	}
 	if o.seed == 0 {
 		o.seed = rand.Uint64N(1_000_000_000)
@@ -135,7 +149,7 @@ func (o *options) chosen() (some []fault) {
 		for word := range strings.SplitSeq(o.only, ",") {
 			wanted = wanted || word != "" && strings.Contains(f.name, word)
 		}
-		if wanted {
+		if wanted && f.possible(o) {
 			f.rounds = max(f.rounds, 1)
 			if o.short {
 				f.rounds = 1

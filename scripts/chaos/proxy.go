@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
@@ -11,7 +12,8 @@ import (
 // connections what networks do. Its methods may be called from any goroutine.
 type proxy struct {
 	listener net.Listener
-	target   string // set before the first connection
+	target   string
+	rewrite  *strings.Replacer // of what the server says, nil for none; set before the first connection
 	running  sync.WaitGroup
 
 	mu      sync.Mutex

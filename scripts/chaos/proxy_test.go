@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -112,4 +114,50 @@ func TestProxy(t *testing.T) {
 	expect("restored", says(fresh, "i", ages), "i")
 	p.reset()
 	expect("reset", hears(fresh, ages), "end")
+}
+
+// A Sentinel names the servers that it watches; a node that asks through its proxy is
+// told where the proxies before them listen.
+func TestProxyRewrites(t *testing.T) {
+	p := echoed(t)
+	p.rewrite = strings.NewReplacer("20001", "40001", "20002", "40002")
+	c := connect(t, p)
+	if got := says(c, "$5\r\n20001\r\n$5\r\n20002\r\n", ages); got != "$5\r\n40001\r\n$5\r\n40002\r\n" {
+		t.Errorf("the node is told %q", got)
+	}
+}
+
+// A node's configuration leads to its own proxies only, whether Redis is one server or
+// a primary, its replica and Sentinels.
+func TestNodeTalksToProxies(t *testing.T) {
+	for _, sentinel := range []bool{false, true} {
+		o := &options{brokers: 3, sentinel: sentinel, nodes: 1}
+		dir := t.TempDir()
+		n, err := newNode(o, dir, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.close()
+		b, err := newBrokers(o, dir, []*node{n})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.close()
+		r, err := newRedises(o, dir, []*node{n})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.configure(); err != nil {
+			t.Fatal(err)
+		}
+		text, _ := os.ReadFile(n.config)
+		for _, s := range slices.Concat(b.all, r.servers, r.sentinels) {
+			if strings.Contains(string(text), s.address) {
+				t.Errorf("the node would talk to %s without a proxy: %s", s.name, text)
+			}
+		}
+		if len(n.kafka) != len(b.all) || len(n.redis) != len(r.servers)+len(r.sentinels) {
+			t.Errorf("%d proxies before Kafka, %d before Redis", len(n.kafka), len(n.redis))
+		}
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
@@ -25,8 +26,8 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 	var both sync.WaitGroup
-	both.Go(func() { p.pump(l, l.client, l.server, &p.toward) })
-	both.Go(func() { p.pump(l, l.server, l.client, &p.back) })
+	both.Go(func() { p.pump(l, l.client, l.server, &p.toward, nil) })
+	both.Go(func() { p.pump(l, l.server, l.client, &p.back, p.rewrite) })
 	both.Wait()
 	p.mu.Lock()
 	delete(p.links, l)
@@ -55,8 +56,9 @@ func (p *proxy) dial(l *link) bool {
 	return true
 }
 
-// pump copies one direction until it ends, which ends the other one too.
-func (p *proxy) pump(l *link, from, to net.Conn, g *gate) {
+// pump copies one direction until it ends, which ends the other one too. What is to be
+// rewritten must come in one piece.
+func (p *proxy) pump(l *link, from, to net.Conn, g *gate, rewrite *strings.Replacer) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
@@ -64,7 +66,11 @@ func (p *proxy) pump(l *link, from, to net.Conn, g *gate) {
 			return // stranded: the ends find out by themselves
 		}
 		if n > 0 {
-			if _, werr := to.Write(buf[:n]); err == nil {
+			text := buf[:n]
+			if rewrite != nil {
+				text = []byte(rewrite.Replace(string(text)))
+			}
+			if _, werr := to.Write(text); err == nil {
 				err = werr
 			}
 		}

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -16,70 +17,20 @@ import (
 type server struct {
 	name    string
 	command []string
+	env     []string
 	logFile string
 	address string
 
 	script *process
-	pid    int        // of the server itself; the script is its parent
-	busy   sync.Mutex // held while something is done to it
-}
-
-func newKafka(scripts, dir string, nodes []*proxy) (*server, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	controller, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	s := &server{
-		name: "kafka", logFile: filepath.Join(dir, "kafka.log"), address: fmt.Sprintf("127.0.0.1:%d", port),
-		command: []string{
-			filepath.Join(scripts, "kafka"), "--port", strconv.Itoa(port), "--controller-port", strconv.Itoa(controller),
-			"--data", filepath.Join(dir, "kafka"),
-		},
-	}
-	// Kafka tells its clients where to connect. Each node has a listener of its
-	// own, which tells it to come by way of its own proxy.
-	listeners := "PLAINTEXT://" + s.address + ",CONTROLLER://127.0.0.1:" + strconv.Itoa(controller)
-	advertised, protocols := "PLAINTEXT://"+s.address, "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
-	for i, p := range nodes {
-		own, err := freePort()
-		if err != nil {
-			return nil, err
-		}
-		p.target = fmt.Sprintf("127.0.0.1:%d", own)
-		name := fmt.Sprintf("NODE%d", i)
-		listeners += "," + name + "://" + p.target
-		advertised += "," + name + "://" + p.address()
-		protocols += "," + name + ":PLAINTEXT"
-	}
-	for _, setting := range []string{
-		"listeners=" + listeners, "advertised.listeners=" + advertised, "listener.security.protocol.map=" + protocols,
-		"inter.broker.listener.name=PLAINTEXT",
-	} {
-		s.command = append(s.command, "--set", setting)
-	}
-	return s, nil
-}
-
-func newRedis(scripts, dir string) (*server, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	return &server{
-		name: "redis", logFile: filepath.Join(dir, "redis.log"), address: fmt.Sprintf("127.0.0.1:%d", port),
-		command: []string{filepath.Join(scripts, "redis"), "--port", strconv.Itoa(port)},
-	}, nil
+	pid    int // of the server itself; the script is its parent
 }
 
 var pidOf = regexp.MustCompile(` pid (\d+) `)
 
-// start runs the server and waits until it is ready.
-func (s *server) start() error {
-	script, line, err := startProcess(s.logFile, 3*time.Minute, nil, s.command...)
+// start runs the server, with more arguments than it always has, and waits until it is
+// ready.
+func (s *server) start(more ...string) error {
+	script, line, err := startProcess(s.logFile, 3*time.Minute, s.env, slices.Concat(s.command, more)...)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", s.name, err)
 	}
@@ -93,25 +44,49 @@ func (s *server) start() error {
 	return nil
 }
 
-// freeze stops the server in its tracks for a while.
-func (s *server) freeze(d time.Duration) {
-	syscall.Kill(s.pid, syscall.SIGSTOP)
+// freeze stops servers in their tracks for a while.
+func freeze(d time.Duration, some ...*server) {
+	for _, s := range some {
+		syscall.Kill(s.pid, syscall.SIGSTOP)
+		defer syscall.Kill(s.pid, syscall.SIGCONT)
+	}
 	time.Sleep(d)
-	syscall.Kill(s.pid, syscall.SIGCONT)
 }
 
-// kill ends the server the hard way, and waits for its end. Kafka's data stays.
+// kill ends the server the hard way, and waits for its end. Its data stay.
 func (s *server) kill() {
-	if s.script.lives() {
+	if s.lives() {
 		syscall.Kill(s.pid, syscall.SIGKILL)
 		<-s.script.ended
 	}
 }
 
+func (s *server) lives() bool { return s.script != nil && s.script.lives() }
+
 func (s *server) stop() {
-	if s != nil && s.script != nil {
+	if s.script != nil {
 		s.script.stop(20 * time.Second)
 	}
+}
+
+// together starts servers at the same time: some need each other to become ready.
+func together(some []*server) error {
+	failed := make([]error, len(some))
+	var starting sync.WaitGroup
+	for i, s := range some {
+		starting.Go(func() { failed[i] = s.start() })
+	}
+	starting.Wait()
+	return errors.Join(failed...)
+}
+
+// stopAll stops servers at the same time.
+func stopAll(some []*server) {
+	var stopping sync.WaitGroup
+	for _, s := range some {
+		stopping.Go(s.stop)
+	}
+	stopping.Wait()
 }
 
 // nextPort walks through a range below the one that Linux hands to outgoing

@@ -49,7 +49,7 @@ type services struct {
 	read map[string]map[int32]int64 // the next offset of each partition
 }
 
-func newServices(broker string) (*services, error) {
+func newServices(brokers []string) (*services, error) {
 	s := &services{read: map[string]map[int32]int64{homeTopic: {}, anyTopic: {}}}
 	from := make(map[string]map[int32]kgo.Offset)
 	for topic := range s.read {
@@ -60,7 +60,7 @@ func newServices(broker string) (*services, error) {
 	}
 	var err error
 	s.client, err = kgo.NewClient(
-		kgo.SeedBrokers(broker),
+		kgo.SeedBrokers(brokers...),
 		kgo.ClientID("service"),
 		kgo.ConsumePartitions(from),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
