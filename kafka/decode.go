@@ -52,6 +52,10 @@ func own(reply *routing.Reply, h *kgo.RecordHeader) {
 		reply.ID = routing.RequestID(h.Value)
 	case FinalHeader:
 		reply.Final = string(h.Value) != "false"
+	case PartHeader:
+		if n, err := strconv.ParseUint(string(h.Value), 10, 30); err == nil {
+			reply.Place = int(n) + 1
+		}
 	case StatusHeader:
 		if n, err := strconv.Atoi(string(h.Value)); err == nil && n >= 200 && n <= 599 {
 			reply.Status = n

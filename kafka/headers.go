@@ -64,6 +64,14 @@ const (
 	// no such header, means that nothing follows.
 	FinalHeader = "parley-final"
 
+	// PartHeader numbers the parts of a streamed reply and, if the service likes,
+	// its final one: decimal, from 0 on. With it a part that comes twice is dropped,
+	// be it that the service answers a record anew which it consumed twice; parts
+	// that overtake each other are put in order; and one that is missing ends the
+	// request with an error. Without it, parts count in the order of their arrival.
+	// A service numbers all parts or none.
+	PartHeader = "parley-part"
+
 	// StatusHeader is the HTTP status to answer with, 200 to 599. Anything else
 	// is ignored.
 	StatusHeader = "parley-status"

@@ -103,6 +103,7 @@ func (r *Request) Produced(at RecordAt, err error) {
 type Reply struct {
 	ID          RequestID
 	Final       bool
+	Place       int           // 1 + the number that the service gave it in its stream; 0 for none
 	Status      int           // an HTTP status that the service chose, or 0
 	Err         *ServiceError // the reply says error
 	ContentType string

@@ -98,8 +98,12 @@ func (d *demo) run(ctx context.Context) {
 // a delay, so that slow requests do not hold up the others.
 func (d *demo) take(ctx context.Context, r *kgo.Record) {
 	delay, _ := time.ParseDuration(headerOf(r, "x-demo-delay"))
+	delay = min(delay, time.Minute)
+	parts, _ := strconv.Atoi(headerOf(r, "x-demo-parts"))
+	parts = min(max(parts, 0), 100_000)
 	if delay <= 0 {
-		d.answer(ctx, r)
+		d.report(ctx, r, parts, 0)
+		d.answer(ctx, r, parts)
 		return
 	}
 	select {
@@ -109,33 +113,28 @@ func (d *demo) take(ctx context.Context, r *kgo.Record) {
 	}
 	d.busy.Go(func() {
 		defer func() { <-d.slots }()
+		if !d.report(ctx, r, parts, delay) {
+			return
+		}
 		select {
-		case <-time.After(min(delay, time.Minute)):
-			d.answer(ctx, r)
+		case <-time.After(delay):
+			d.answer(ctx, r, parts)
 		case <-ctx.Done():
 		}
 	})
 }
 
-// answer serves one request and produces the reply, if one is wanted.
-func (d *demo) answer(ctx context.Context, r *kgo.Record) {
+// answer serves one request and produces the reply, behind so many parts, if one is
+// wanted.
+func (d *demo) answer(ctx context.Context, r *kgo.Record, parts int) {
 	body, err := d.serve(r)
-	replyTopic := headerOf(r, "parley-reply-topic")
-	if replyTopic == "" {
+	if headerOf(r, "parley-reply-topic") == "" {
 		d.client.MarkCommitRecords(r)
 		return // a notification
 	}
-	key := headerOf(r, "parley-request-id") // the default partitioner takes it home
-	if headerOf(r, "x-demo-anywhere") != "" {
-		key = rand.Text() // to any partition, so that relays can be seen
-	}
-	reply := &kgo.Record{
-		Topic: replyTopic,
-		Key:   []byte(key),
-		Value: body,
-		Headers: []kgo.RecordHeader{
-			{Key: "parley-request-id", Value: []byte(headerOf(r, "parley-request-id"))},
-		},
+	reply := replyTo(r, body)
+	if parts > 0 {
+		reply.Headers = append(reply.Headers, kgo.RecordHeader{Key: "parley-part", Value: strconv.AppendInt(nil, int64(parts), 10)})
 	}
 	if contentType := headerOf(r, "content-type"); contentType != "" && err == nil {
 		reply.Headers = append(reply.Headers, kgo.RecordHeader{Key: "content-type", Value: []byte(contentType)})
@@ -149,6 +148,19 @@ func (d *demo) answer(ctx context.Context, r *kgo.Record) {
 		}
 		d.client.MarkCommitRecords(r)
 	})
+}
+
+// replyTo is a reply to a request, without its headers' rest.
+func replyTo(r *kgo.Record, body []byte) *kgo.Record {
+	id := headerOf(r, "parley-request-id")
+	key := id // the default partitioner takes it home
+	if headerOf(r, "x-demo-anywhere") != "" {
+		key = rand.Text() // to any partition, so that relays can be seen
+	}
+	return &kgo.Record{
+		Topic: headerOf(r, "parley-reply-topic"), Key: []byte(key), Value: body,
+		Headers: []kgo.RecordHeader{{Key: "parley-request-id", Value: []byte(id)}},
+	}
 }
 
 func (d *demo) serve(r *kgo.Record) ([]byte, error) {

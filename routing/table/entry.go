@@ -13,7 +13,8 @@ import (
 // refuses versions that it does not know, so that two releases can run side by
 // side during an upgrade without misreading each other.
 //
-// After it come, in this order: a byte of flags; the request id; the status;
+// After it come, in this order: a byte of flags; the request id; its place in a
+// stream (if flagPlace); the status;
 // the service's error code and message (if flagErr); content type; how many
 // headers, and key and value of each; the body; topic, partition and offset of
 // the record; its timestamp; when and by whom it was consumed. Numbers are
@@ -27,6 +28,7 @@ const (
 	flagErr
 	flagStamp
 	flagConsumed
+	flagPlace
 )
 
 var errEntry = errors.New("not a reply")
@@ -47,8 +49,14 @@ func AppendReply(buf []byte, r *routing.Reply) []byte {
 	if !r.Consumed.IsZero() {
 		flags |= flagConsumed
 	}
+	if r.Place > 0 {
+		flags |= flagPlace
+	}
 	buf = append(buf, entryVersion, flags)
 	buf = appendText(buf, r.ID)
+	if r.Place > 0 {
+		buf = binary.AppendUvarint(buf, uint64(r.Place))
+	}
 	buf = binary.AppendVarint(buf, int64(r.Status))
 	if r.Err != nil {
 		buf = appendText(appendText(buf, r.Err.Code), r.Err.Message)
@@ -95,6 +103,9 @@ func DecodeReply(data []byte) (*routing.Reply, error) {
 	flags, d := data[1], decoder{rest: data[2:]}
 	r := &routing.Reply{Final: flags&flagFinal != 0}
 	r.ID = routing.RequestID(d.text())
+	if flags&flagPlace != 0 {
+		r.Place = int(min(d.unsigned(), 1<<30))
+	}
 	r.Status = int(d.signed())
 	if flags&flagErr != 0 {
 		r.Err = &routing.ServiceError{Code: d.text(), Message: d.text()}

@@ -19,6 +19,7 @@ func TestReplyComesBack(t *testing.T) {
 			Headers: []routing.Header{{Key: "a", Value: []byte("b")}, {Key: "nil"}, {Value: []byte{}}}, Body: []byte{0, 1, 255},
 			From: routing.RecordAt{Topic: "t", Partition: -1, Offset: 1 << 60}, Stamp: time.UnixMilli(-5), Consumed: time.Unix(0, 7), ConsumedBy: "b",
 		},
+		"part":       {ID: "s.1", Place: 1 << 30, Body: []byte("b")},
 		"empty body": {Body: []byte{}},
 	} {
 		got, err := DecodeReply(AppendReply([]byte{}, &r))
