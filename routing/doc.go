@@ -77,6 +77,12 @@
 // before its former owner's queue was written. Replies to what is not known yet wait
 // for the second look.
 //
+// A request that a client lists when it resumes, and nobody knows, is not in Kafka,
+// for certain, where this node knows of all that any node has taken from the client
+// (Session.whole), and where none can take any more: what the old socket's reader has
+// in hand is refused by SubmitFrom. The node that had the session before says so by
+// [Rows.Left]; a dead one cannot, and leaves it unknown.
+//
 // Between the table's naming a node the owner and the session's being there,
 // replies for it arrive: so the session is filed, as resuming, before the table is
 // asked.

@@ -43,7 +43,7 @@ type cluster struct {
 	fenced atomic.Bool
 }
 
-func (*cluster) Look(context.Context, SessionID) ([]Row, error) { return nil, nil }
+func (*cluster) Look(context.Context, SessionID) (Looked, error) { return Looked{}, nil }
 
 func (c *cluster) Fenced(time.Time) bool { return c.fenced.Load() }
 
@@ -58,6 +58,8 @@ func (c *cluster) Announce(SessionRow)                    { c.note("announce") }
 func (c *cluster) End(SessionID)                          { c.note("end") }
 func (c *cluster) Claim(row Row)                          { c.note("claim %d", row.N) }
 func (c *cluster) Release(_ SessionID, n uint64)          { c.note("release %d", n) }
+
+func (c *cluster) Left(_ SessionID, epoch uint64) { c.note("left %d", epoch) }
 
 func (c *cluster) Unhold(id RequestID) { c.note("unhold %s", id) }
 

@@ -6,35 +6,54 @@ import (
 	"time"
 )
 
-// lookAfter is how long after a take-over the table is asked again for requests that
-// the client knows and the table did not: the former owner, which lives, may have
-// had their rows in its queue.
-const lookAfter = 50 * time.Millisecond
+// lookAfter is when after a take-over the table is asked again for requests that the
+// client knows and the table did not: the former owner, which lives, may have had
+// their rows in its queue. Once it has said that there are no more, nobody looks on.
+var lookAfter = [...]time.Duration{10 * time.Millisecond, 40 * time.Millisecond, 100 * time.Millisecond}
 
 // lookAgain asks for rows that came late, and answers which of the client's ids stay
-// unknown. Replies to requests that nobody knows yet wait for it.
-func (s *Session) lookAgain(ctx context.Context, epoch uint64, ids []string) (unknown []string) {
-	var rows []Row
-	if sleep(ctx, lookAfter) {
-		var err error
-		if rows, err = s.router.table.Look(ctx, s.id); err != nil {
+// missing. Replies to requests that nobody knows yet wait for it.
+func (s *Session) lookAgain(ctx context.Context, epoch uint64, ids []string) Missing {
+	var got Looked
+	for _, pause := range lookAfter {
+		if !sleep(ctx, pause) {
+			break
+		}
+		looked, err := s.router.table.Look(ctx, s.id)
+		if err != nil {
 			s.router.log.Info("requests that a client waits for cannot be looked for again", "session", string(s.id), "err", err)
+			break
+		}
+		if got = looked; s.heardAll(got) {
+			break
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != live || s.epoch != epoch {
-		return nil // whoever has resumed it since asks again
+		return Missing{} // whoever has resumed it since asks again
 	}
-	for _, row := range rows {
+	for _, row := range got.Rows {
 		if slices.Contains(ids, row.ClientID) && !s.waitsLocked(row.N) {
 			s.adoptRowLocked(row)
 		}
 	}
-	unknown = s.unknownLocked(ids)
+	s.whole = s.whole || s.heardAllLocked(got)
+	missing := s.missingLocked(ids)
 	s.lookedLocked()
-	return unknown
+	return missing
 }
+
+// heardAll tells whether the node that had the session before has said that all its
+// rows are there. It only does so where that was true of itself, so that no earlier
+// one's are missing either.
+func (s *Session) heardAll(got Looked) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.heardAllLocked(got)
+}
+
+func (s *Session) heardAllLocked(got Looked) bool { return got.Left+1 >= s.since }
 
 // early is a reply that came before its request was known here.
 type early struct {

@@ -21,6 +21,7 @@ type world struct {
 	relayed  int64
 	away     map[NodeID]*outage // those that are cut off
 	lag      time.Duration      // how long a claim stays in its node's queue
+	deaf     map[NodeID]bool    // those that do not hear of take-overs
 }
 
 // outage is what a node that is cut off still has to write.
@@ -34,6 +35,7 @@ type entry struct {
 	owner NodeID
 	rows  map[uint64]Row
 	held  []*Reply
+	left  uint64
 }
 
 func newWorld() *world {
@@ -82,15 +84,19 @@ func (v view) End(id SessionID) {
 }
 
 func (v view) Claim(row Row) {
-	claim := func() {
+	v.later(func() {
 		if e := v.sessions[row.Session]; e != nil {
 			e.rows[row.N] = row
 		}
-	}
+	})
+}
+
+// later does a write after the node's lag.
+func (v view) later(do func()) {
 	if v.lag == 0 {
-		v.write(claim)
+		v.write(do)
 	} else {
-		time.AfterFunc(v.lag, func() { v.write(claim) })
+		time.AfterFunc(v.lag, func() { v.write(do) })
 	}
 }
 
@@ -111,13 +117,21 @@ func (v view) Unhold(id RequestID) {
 	})
 }
 
-func (v view) Look(_ context.Context, id SessionID) ([]Row, error) {
+func (v view) Look(_ context.Context, id SessionID) (Looked, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if e := v.sessions[id]; e != nil {
-		return slices.Collect(maps.Values(e.rows)), nil
+		return Looked{slices.Collect(maps.Values(e.rows)), e.left}, nil
 	}
-	return nil, nil
+	return Looked{}, nil
+}
+
+func (v view) Left(id SessionID, epoch uint64) {
+	v.later(func() {
+		if e := v.sessions[id]; e != nil {
+			e.left = max(e.left, epoch)
+		}
+	})
 }
 
 func (v view) Resume(_ context.Context, s Resumption) (Resumed, error) {
@@ -142,7 +156,7 @@ func (v view) Resume(_ context.Context, s Resumption) (Resumed, error) {
 		got.Held = append(got.Held, plain(r))
 	}
 	v.mu.Unlock()
-	if elsewhere && before != nil {
+	if elsewhere && before != nil && !v.deaf[before.node] {
 		go before.TakenOver(s.ID, got.Epoch) // through the inbox: at some time
 	}
 	return got, nil

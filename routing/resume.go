@@ -23,17 +23,24 @@ type ResumeSession struct {
 
 // Resume gives a client its session back, on whichever node it was: the old
 // sink is left, what is not acknowledged is delivered to the new one, oldest
-// first, then what comes. It blocks, for a bounded time, on the table. unknown
-// are those ids of Open that the session does not know; where it was on another node
-// it takes Resume a little longer to say so than to call Attached. The error is SessionGone
-// or Unavailable.
-func (r *Router) Resume(ctx context.Context, o ResumeSession) (s *Session, unknown []string, err *Error) {
+// first, then what comes. It blocks, for a bounded time, on the table. Where the
+// session was on another node it takes Resume a little longer to say what is missing
+// than to call Attached. The error is SessionGone or Unavailable.
+func (r *Router) Resume(ctx context.Context, o ResumeSession) (s *Session, missing Missing, err *Error) {
 	for range resumeTries {
-		if s, unknown, err = r.resumeOnce(ctx, o); err != errMovedOn {
-			return s, unknown, err
+		if s, missing, err = r.resumeOnce(ctx, o); err != errMovedOn {
+			return s, missing, err
 		}
 	}
-	return nil, nil, err
+	return nil, Missing{}, err
+}
+
+// Missing are those ids of ResumeSession.Open that the session does not know.
+type Missing struct {
+	IDs []string
+	// Never says that no node has ever taken these requests from the client, and that
+	// none will: what its old sockets still bring is refused.
+	Never bool
 }
 
 // resumeTries bounds how often Resume starts again because the session was taken
@@ -42,16 +49,16 @@ const resumeTries = 3
 
 var errMovedOn = refuse(Unavailable, true, "the session is being resumed elsewhere")
 
-func (r *Router) resumeOnce(ctx context.Context, o ResumeSession) (s *Session, unknown []string, err *Error) {
+func (r *Router) resumeOnce(ctx context.Context, o ResumeSession) (s *Session, missing Missing, err *Error) {
 	if s, err = r.expect(o); err != nil {
-		return nil, nil, err
+		return nil, missing, err
 	}
 	hash := sha256.Sum256([]byte(o.Secret))
 	got, failed := r.table.Resume(ctx, Resumption{ID: o.ID, Subject: o.Subject, Secret: hash[:]})
 	if failed == nil {
 		var look bool
-		if unknown, look, err = s.attach(o, got); look {
-			unknown = s.lookAgain(ctx, got.Epoch, unknown)
+		if missing, look, err = s.attach(o, got); look {
+			missing = s.lookAgain(ctx, got.Epoch, missing.IDs)
 		}
 	} else if errors.Is(failed, ErrSessionGone) {
 		err = refuse(SessionGone, false, "the session has expired, or is not yours")
@@ -61,9 +68,9 @@ func (r *Router) resumeOnce(ctx context.Context, o ResumeSession) (s *Session, u
 	}
 	if err != nil {
 		s.giveUp()
-		return nil, nil, err
+		return nil, Missing{}, err
 	}
-	return s, unknown, nil
+	return s, missing, nil
 }
 
 // expect finds the session, or files one that is resuming: from the moment that
@@ -113,24 +120,24 @@ func (s *Session) giveUp() {
 }
 
 // attach makes o's sink the session's, by the take-over that the table granted. It
-// answers which of the client's ids are unknown, and whether to look for them again.
-func (s *Session) attach(o ResumeSession, got Resumed) (unknown []string, look bool, err *Error) {
+// answers which of the client's ids are missing, and whether to look for them again.
+func (s *Session) attach(o ResumeSession, got Resumed) (missing Missing, look bool, err *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == ended || got.Epoch <= s.epoch {
-		return nil, false, errMovedOn
+		return missing, false, errMovedOn
 	}
 	s.resumers--
 	if s.sink != nil {
 		s.sink.Leave(LeaveTakenOver)
 	}
 	s.router.wheel.disarm(&s.window)
-	moved := s.state == resuming || got.Epoch != s.epoch+1
-	if moved {
+	if s.state == resuming || got.Epoch != s.epoch+1 {
 		s.adoptLocked(got)
+		s.whole, s.since = false, got.Epoch
 	}
-	unknown = s.unknownLocked(o.Open)
-	s.looking = len(unknown) > 0 && (moved || s.looking)
+	missing = s.missingLocked(o.Open)
+	s.looking = len(missing.IDs) > 0 && !s.whole
 	s.epoch, s.secret = got.Epoch, o.Secret
 	s.sink, s.seq = o.Sink, 0
 	if o.Attached != nil {
@@ -144,7 +151,7 @@ func (s *Session) attach(o ResumeSession, got Resumed) (unknown []string, look b
 			s.takeEarlyLocked(e)
 		}
 	}
-	return unknown, s.looking, nil
+	return missing, s.looking, nil
 }
 
 const (
@@ -242,15 +249,16 @@ func (s *Session) againLocked(u unacked) {
 	}
 }
 
-// unknownLocked answers those of a client's ids that mean nothing here.
-func (s *Session) unknownLocked(ids []string) (unknown []string) {
+// missingLocked answers those of a client's ids that mean nothing here.
+func (s *Session) missingLocked(ids []string) Missing {
+	var unknown []string
 	for _, id := range ids {
 		_, isOpen := s.byClient[id]
 		if !isOpen && !slices.ContainsFunc(s.unacked, func(u unacked) bool { return u.ClientID == id }) {
 			unknown = append(unknown, id)
 		}
 	}
-	return unknown
+	return Missing{IDs: unknown, Never: s.whole}
 }
 
 // TakenOver tells that another node owns a session now, by the take-over with
@@ -266,6 +274,9 @@ func (r *Router) TakenOver(id SessionID, epoch uint64) {
 	defer s.mu.Unlock()
 	if s.state != live || epoch <= s.epoch || defectResumeUnfenced {
 		return
+	}
+	if s.whole {
+		r.table.Left(id, s.epoch)
 	}
 	s.leaveLocked(LeaveTakenOver, true)
 }

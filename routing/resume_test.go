@@ -31,11 +31,11 @@ func bodies(c *client) (all []string) {
 func resume(t *testing.T, r *Router, s *Session, open ...string) (*Session, *client, []string) {
 	t.Helper()
 	c := &client{}
-	got, unknown, err := r.Resume(context.Background(), ResumeSession{ID: s.id, Secret: s.secret, Open: open, Sink: c})
+	got, missing, err := r.Resume(context.Background(), ResumeSession{ID: s.id, Secret: s.secret, Open: open, Sink: c})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return got, c, unknown
+	return got, c, missing.IDs
 }
 
 // A client loses its socket with one answer unacknowledged and one on its way,
@@ -371,11 +371,11 @@ func schedule(t *testing.T, seed uint64) {
 					open = append(open, id)
 				}
 			}
-			resumed, unknown, err := node().Resume(context.Background(), ResumeSession{ID: s.id, Secret: s.secret, Open: open, Sink: c})
+			resumed, missing, err := node().Resume(context.Background(), ResumeSession{ID: s.id, Secret: s.secret, Open: open, Sink: c})
 			if err == nil {
 				s = resumed
-				if len(unknown) > 0 {
-					t.Errorf("unknown requests: %v", unknown)
+				if len(missing.IDs) > 0 {
+					t.Errorf("unknown requests: %v", missing)
 				}
 				return
 			}
@@ -556,7 +556,7 @@ func TestRowsComeLate(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			b.Deliver(t.Context(), []*Reply{answer(two, 1)}) // before its row
 		}()
-		got, unknown, err := b.Resume(t.Context(), ResumeSession{
+		got, missing, err := b.Resume(t.Context(), ResumeSession{
 			ID: s.id, Secret: s.secret, Open: []string{"1", "2", "nonsense"}, Sink: c,
 			Attached: func(*Session) { welcome = time.Since(began) },
 		})
@@ -564,7 +564,7 @@ func TestRowsComeLate(t *testing.T) {
 			t.Fatal(err)
 		}
 		want(t, "welcome after", welcome, 0)
-		want(t, "unknown", unknown, []string{"nonsense"})
+		want(t, "missing", missing, Missing{[]string{"nonsense"}, true})
 		want(t, "delivered", bodies(c), []string{"2:1"})
 		b.Deliver(t.Context(), []*Reply{answer(one, 0)})
 		want(t, "delivered", bodies(c), []string{"2:1", "1:2"})

@@ -148,7 +148,7 @@ func (r *Router) Open(ctx context.Context, o OpenSession) (*Session, *Error) {
 		r.observer.Count(Refusals, string(Overloaded))
 		return nil, refuse(Overloaded, true, "this node has as many sessions as it may")
 	}
-	s := &Session{id: newSessionID(), subject: o.Subject, acks: o.Acks, sink: o.Sink, router: r, epoch: 1}
+	s := &Session{id: newSessionID(), subject: o.Subject, acks: o.Acks, sink: o.Sink, router: r, whole: true, epoch: 1}
 	if o.Acks {
 		s.secret = randomText()
 		if err := r.table.Open(ctx, s.row()); err != nil {

@@ -67,7 +67,9 @@ type Session struct {
 	mu       sync.Mutex
 	state    sessionState
 	looking  bool               // requests that only the client knows are looked for again
+	whole    bool               // this node knows of all requests that any node has taken from the client
 	epoch    uint64             // of the take-over by which this node owns it
+	since    uint64             // of the take-over by which this node got it from another
 	sink     Sink               // nil while no socket is attached, and where each call has its own
 	counter  uint64             // n of the newest request
 	open     map[uint64]*open   // by n; made when first needed, as an idle session is to stay small

@@ -7,14 +7,25 @@ import "time"
 // itself answers an error, which is then the outcome. A message that is sent
 // again while its request is open is no error and no second request.
 func (s *Session) Submit(call *Call, own Sink) (RequestID, *Error) {
-	id, err := s.submit(call, own)
+	return s.counted(call, own, nil)
+}
+
+// SubmitFrom is Submit of a call whose outcome goes to the session's sink, for a
+// door that read it from the socket of that sink. Where the session has another by
+// now it is refused: that one may have been told already that it never came.
+func (s *Session) SubmitFrom(from Sink, call *Call) (RequestID, *Error) {
+	return s.counted(call, nil, from)
+}
+
+func (s *Session) counted(call *Call, own, from Sink) (RequestID, *Error) {
+	id, err := s.submit(call, own, from)
 	if err != nil {
 		s.router.refused(call, err)
 	}
 	return id, err
 }
 
-func (s *Session) submit(call *Call, own Sink) (RequestID, *Error) {
+func (s *Session) submit(call *Call, own, from Sink) (RequestID, *Error) {
 	r := s.router
 	service := r.services[call.Service]
 	if service == nil {
@@ -29,7 +40,7 @@ func (s *Session) submit(call *Call, own Sink) (RequestID, *Error) {
 		r.producer.Produce(&q)
 		return "", nil
 	}
-	o, again, err := s.enter(call, service, own, now)
+	o, again, err := s.enter(call, service, own, from, now)
 	if err != nil {
 		return "", err
 	}
@@ -52,11 +63,14 @@ func (s *Session) request(call *Call, service *Service, now time.Time) Request {
 }
 
 // enter makes a call an open request, or finds the one that it repeats.
-func (s *Session) enter(call *Call, service *Service, own Sink, now time.Time) (o *open, again bool, err *Error) {
+func (s *Session) enter(call *Call, service *Service, own, from Sink, now time.Time) (o *open, again bool, err *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != live {
 		return nil, false, refuse(SessionGone, true, "the session has ended")
+	}
+	if from != nil && s.sink != from {
+		return nil, false, refuse(SessionGone, true, "the session goes on with another socket")
 	}
 	if twin := s.byClient[call.ClientID]; twin != nil && call.ClientID != "" {
 		return twin, true, s.repeatLocked(twin, call)

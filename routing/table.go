@@ -27,9 +27,9 @@ type Sessions interface {
 	// the node that was the owner before. It blocks, for a bounded time. The error
 	// is ErrSessionGone where there is no such session for this client.
 	Resume(ctx context.Context, s Resumption) (Resumed, error)
-	// Look answers what rows a session has that this node owns. It blocks, for a
-	// bounded time.
-	Look(ctx context.Context, id SessionID) ([]Row, error)
+	// Look answers what rows a session has that this node owns, and what was said
+	// by Left. It blocks, for a bounded time.
+	Look(ctx context.Context, id SessionID) (Looked, error)
 	// End forgets a session and all its rows, soon. It does not block.
 	End(id SessionID)
 }
@@ -51,12 +51,22 @@ type Resumed struct {
 	Held  []*Reply // oldest first; they stay held until Unhold
 }
 
-// Rows takes what open requests leave behind. Both methods only append to a
+// Looked is what the table says about a session of this node.
+type Looked struct {
+	Rows []Row
+	Left uint64 // the newest epoch whose owner has said Left; 0 where none has
+}
+
+// Rows takes what open requests leave behind. Its methods only append to a
 // queue that is written in the background, in order: they do not block, and
 // they are called with the session's lock held.
 type Rows interface {
 	Claim(row Row)
 	Release(session SessionID, n uint64)
+	// Left says that this node, which had the session up to an epoch, has given it
+	// up to another: all rows that there will ever be of that time precede it. It is
+	// not written where one of them may be missing.
+	Left(session SessionID, epoch uint64)
 	// Unhold forgets the held replies to a request.
 	Unhold(id RequestID)
 }

@@ -29,7 +29,7 @@ func (c *conn) takeCall(p *parser, m *message, to *batch) {
 		to.submit(call, m)
 		return
 	}
-	if _, e := c.session.Submit(call, nil); e != nil {
+	if _, e := c.session.SubmitFrom(c, call); e != nil {
 		c.refuseCall(m, to, e)
 	}
 }

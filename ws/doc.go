@@ -40,7 +40,9 @@
 // A client under parley.v1 that lost its socket says hello with resume, to any
 // node. resumed is true where its session goes on: what it has not acknowledged is
 // sent again, then what comes. open lists the ids that it still waits for; one that
-// the session does not know ends as unknown_request. resumed is false where there
+// the session does not know ends as unknown_request, with outcome not_sent where it is
+// certain that no node has taken it or ever will, else unknown. (So an id is not listed
+// once its outcome has been acknowledged: the session has forgotten it.) resumed is false where there
 // is no such session, or the secret is wrong: the session is a new one then, and
 // every listed id ends as session_gone. Where the table cannot be asked the socket
 // is closed 1012, and nothing is lost. seq counts from 1 on each socket; what tells

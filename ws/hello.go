@@ -64,7 +64,7 @@ func (c *conn) resume(ctx context.Context, h *hello) bool {
 	for i, id := range h.open {
 		ids[i] = string(id)
 	}
-	_, unknown, e := c.server.o.Router.Resume(ctx, routing.ResumeSession{
+	_, missing, e := c.server.o.Router.Resume(ctx, routing.ResumeSession{
 		ID: routing.SessionID(h.session), Secret: h.secret, Open: ids, Sink: c,
 		Attached: func(s *routing.Session) {
 			c.setSession(s)
@@ -82,10 +82,12 @@ func (c *conn) resume(ctx context.Context, h *hello) bool {
 		c.close(&closeNoResume)
 		return true
 	}
-	for _, id := range unknown {
-		c.refused(nil, []byte(id), &routing.Error{
-			Word: routing.UnknownRequest, Outcome: routing.Unknown, Message: "the session knows no such request",
-		})
+	unknown := routing.Error{Word: routing.UnknownRequest, Outcome: routing.Unknown, Message: "the session knows no such request"}
+	if missing.Never {
+		unknown.Outcome, unknown.Retry, unknown.Message = routing.NotSent, true, "the request never reached the gateway"
+	}
+	for _, id := range missing.IDs {
+		c.refused(nil, []byte(id), &unknown)
 	}
 	return true
 }

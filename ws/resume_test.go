@@ -36,7 +36,7 @@ func (w welcomed) resume(open string) string {
 
 // A client loses its socket and comes back: the welcome says that its session goes
 // on, then comes what it has not acknowledged, numbered anew, then what is new. Ids
-// that the session does not know are told.
+// that the session does not know are told, and that they never arrived.
 func TestResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{})
@@ -49,13 +49,13 @@ func TestResume(t *testing.T) {
 		_ = c.ws.CloseNow()
 		synctest.Wait()
 
-		c, again := r.hello(w.resume(`1,"two","three"`))
+		c, again := r.hello(w.resume(`"two",3,"three"`))
 		same(t, "resumed", again, welcomed{w.Session, w.Secret, true})
 		same(t, "delivered again", c.hear(), `{"jsonrpc":"2.0","id":"two","result":2,"seq":1}`)
-		for _, id := range []string{`1`, `"three"`} {
+		for _, id := range []string{`3`, `"three"`} {
 			m := parse(t, c.hear())
 			same(t, "unknown id", string(m.ID), id)
-			same(t, "unknown id", m.Error.Data.Code+" "+m.Error.Data.Outcome, "unknown_request unknown")
+			same(t, "unknown id", m.Error.Data.Code+" "+m.Error.Data.Outcome, "unknown_request not_sent")
 		}
 		same(t, "then", c.ask(`{"jsonrpc":"2.0","id":4,"method":"echo"}`), `{"jsonrpc":"2.0","id":4,"result":null,"seq":2}`)
 	})

@@ -319,8 +319,9 @@ func (*oneNode) Announce(routing.SessionRow)       {}
 func (*oneNode) Claim(routing.Row)                 {}
 func (*oneNode) Release(routing.SessionID, uint64) {}
 func (*oneNode) Unhold(routing.RequestID)          {}
-func (*oneNode) Look(context.Context, routing.SessionID) ([]routing.Row, error) {
-	return nil, nil
+func (*oneNode) Left(routing.SessionID, uint64)    {}
+func (*oneNode) Look(context.Context, routing.SessionID) (routing.Looked, error) {
+	return routing.Looked{}, nil
 }
 func (*oneNode) Fenced(time.Time) bool { return false }
 func (*oneNode) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {

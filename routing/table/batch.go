@@ -43,6 +43,7 @@ type group struct {
 	sets     []routing.Row // N is 0 where the claim was cancelled
 	releases []uint64
 	unholds  []uint64
+	left     uint64 // the epoch under which this node had the session; 0 if it has it still
 	end      bool
 	epoch    uint64 // under which the session ends
 }
@@ -87,6 +88,8 @@ func (b *batch) add(o *op) {
 		b.state(g, o.state)
 	case opUnhold:
 		g.unholds = append(g.unholds, o.n)
+	case opLeft:
+		g.left = o.n
 	case opEnd:
 		b.forgetRows(g)
 		g.unholds = g.unholds[:0]

@@ -30,6 +30,9 @@ func (b *batch) build(ctx context.Context, r *Redis) {
 		b.buildRows(ctx, g.session, g.sets)
 		b.buildReleases(ctx, g)
 		b.buildUnholds(ctx, g)
+		if g.left > 0 {
+			b.cmds = append(b.cmds, call(ctx, leftScript, []string{sessionKey(g.session)}, g.left))
+		}
 	}
 	for _, n := range b.notices {
 		b.cmds = append(b.cmds, n.cmd(ctx))

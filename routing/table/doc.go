@@ -5,7 +5,8 @@
 //	key                    kind        content
 //	parley:{S}             hash        owner, boot, epoch, state, secret, subject; r:<n> per open request;
 //	                                   held, the bytes that are held, and h:<n>, the records held to request n;
-//	                                   taken, the newest take-over and the owner before it
+//	                                   taken, the newest take-over and the owner before it;
+//	                                   left, the newest epoch whose owner has written all its rows and is gone
 //	parley:{S}:held        list        held replies, oldest first: "<n> <record> <reply>"
 //	parley:inbox:<node>    stream      what other nodes send: b, the boot that it is meant for, and
 //	                                   e and r, an epoch and a reply, or k, a notice
@@ -105,9 +106,17 @@
 //
 // Rows that another living node has queued are not seen by a take-over: a client may
 // send a request and resume elsewhere within a millisecond or two, before its claim is
-// written. So the router looks a second time (Look). That does not help against an owner
+// written. So the router looks again (Look). That does not help against an owner
 // that cannot reach Redis: what was asked of it meanwhile only it knows, and a client
 // that leaves it before it is back is told that those requests are unknown.
+//
+// An owner that lives says when it has given a session up (Left), by the queue that its
+// claims went through. From then on a request without a row is one that no node has
+// taken. What is said is the epoch that the owner itself had, not the one that it heard
+// of: a third node may have the session by then, and another's rows be on their way. A
+// node that Redis has refused a write, or that had too many of them, says nothing until
+// it has written its sessions anew; nor does anybody believe it while sessions are
+// written anew after Redis was emptied.
 //
 // A session that is taken back keeps its epoch: of one take-over there is only one
 // process, whatever its boots. The change of boot is what makes others' holds and

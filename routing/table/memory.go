@@ -57,7 +57,9 @@ func (m *Memory) Resume(_ context.Context, r routing.Resumption) (routing.Resume
 }
 
 // Look knows of no rows.
-func (*Memory) Look(context.Context, routing.SessionID) ([]routing.Row, error) { return nil, nil }
+func (*Memory) Look(context.Context, routing.SessionID) (routing.Looked, error) {
+	return routing.Looked{}, nil
+}
 
 // End forgets a session.
 func (m *Memory) End(id routing.SessionID) {
@@ -66,10 +68,11 @@ func (m *Memory) End(id routing.SessionID) {
 	delete(m.sessions, id)
 }
 
-// Announce, Claim, Release and Unhold have nothing to do.
+// Announce, Claim, Release, Left and Unhold have nothing to do.
 func (*Memory) Announce(routing.SessionRow)       {}
 func (*Memory) Claim(routing.Row)                 {}
 func (*Memory) Release(routing.SessionID, uint64) {}
+func (*Memory) Left(routing.SessionID, uint64)    {}
 func (*Memory) Unhold(routing.RequestID)          {}
 
 // Fenced answers false: there is nobody who could take this node for dead.

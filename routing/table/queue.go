@@ -30,6 +30,7 @@ const (
 	opState
 	opUnhold
 	opEnd     // n is the epoch
+	opLeft    // likewise
 	opNotice  // session is ""
 	opBarrier // session is ""
 )
@@ -148,6 +149,7 @@ func (r *Redis) push(o op) bool {
 		return true
 	}
 	r.dropped.Add(1)
+	r.rebuilt.lack()
 	r.restateSoon()
 	if kept, ok := r.drops.pass(); ok {
 		r.o.Log.Warn("too many writes wait for Redis: dropped, to be written anew", "reason", string(routing.Overloaded), "limit", r.queue.limit, "kept_back", kept)
@@ -163,6 +165,14 @@ func (r *Redis) Claim(row routing.Row) {
 // Release queues the removal of a row.
 func (r *Redis) Release(session routing.SessionID, n uint64) {
 	r.push(op{kind: opRelease, session: session, n: n})
+}
+
+// Left queues that this node has given a session up, unless a write of its time may
+// be missing.
+func (r *Redis) Left(session routing.SessionID, epoch uint64) {
+	if !r.lacking() {
+		r.push(op{kind: opLeft, session: session, n: epoch})
+	}
 }
 
 // Announce queues a session.

@@ -15,6 +15,8 @@ type rebuilt struct {
 	until   time.Time
 	pending bool // this node's sessions are not all written yet
 	reclaim bool // others have taken this process for dead: its sessions are to be taken back
+	lacks   int  // writes that Redis has refused, or that did not fit the queue
+	mended  int  // as lacks was when all sessions were last written anew
 }
 
 // rebuildGrace is how long after Redis was found emptied, or came back, a
@@ -52,6 +54,27 @@ func (b *rebuilt) takeReclaim() bool {
 	return was
 }
 
+// lack notes that a write of this node's is not in Redis and will not be, unless its
+// session is written anew.
+func (b *rebuilt) lack() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lacks++
+}
+
+// counts answers how many writes have been lacking.
+func (b *rebuilt) counts() (lacks int, mended bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lacks, b.lacks == b.mended
+}
+
+// lacking tells whether Redis may lack a row of this node's that is not in the queue.
+func (r *Redis) lacking() bool {
+	_, mended := r.rebuilt.counts()
+	return !mended || r.rebuilding()
+}
+
 func (r *Redis) restateSoon() {
 	wake(r.stale)
 }
@@ -63,11 +86,12 @@ func (r *Redis) rebuilding() bool {
 	return r.rebuilt.pending || time.Now().Before(r.rebuilt.until)
 }
 
-// rewritten notes that this node's sessions are all in the queue.
-func (r *Redis) rewritten() {
+// rewritten notes that this node's sessions are all in the queue, with what had been
+// lacking when that began.
+func (r *Redis) rewritten(lacked int) {
 	r.rebuilt.mu.Lock()
 	defer r.rebuilt.mu.Unlock()
-	r.rebuilt.pending = false
+	r.rebuilt.pending, r.rebuilt.mended = false, lacked
 }
 
 // restate prolongs the life of this node's sessions in Redis, once in
@@ -91,6 +115,10 @@ func (r *Redis) restate(ctx context.Context, from Node) {
 			how, first = last, false
 		case <-tick.C:
 		}
+		lacked, mended := r.rebuilt.counts()
+		if how == touch && !mended {
+			how = anew
+		}
 		if r.rebuilt.takeReclaim() {
 			how = reclaim
 			r.restateRound(ctx, from, how, true) // first those whose clients wait for something
@@ -99,7 +127,7 @@ func (r *Redis) restate(ctx context.Context, from Node) {
 		if how == touch {
 			continue
 		}
-		r.rewritten()
+		r.rewritten(lacked)
 		if second, last = nil, how; first {
 			second = time.After(rebuildGrace)
 		}

@@ -96,13 +96,17 @@ func (r *Redis) readRows(session routing.SessionID, fields iter.Seq2[string, str
 }
 
 // Look reads the rows of a session, for a take-over that may have come before what
-// its former owner had queued.
-func (r *Redis) Look(ctx context.Context, id routing.SessionID) ([]routing.Row, error) {
+// its former owner had queued, and whether that owner has said Left since.
+func (r *Redis) Look(ctx context.Context, id routing.SessionID) (got routing.Looked, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
 	fields, err := r.client.HGetAll(ctx, sessionKey(id)).Result()
 	if err != nil {
-		return nil, fmt.Errorf("look at session: %w", err)
+		return got, fmt.Errorf("look at session: %w", err)
 	}
-	return r.readRows(id, maps.All(fields)), nil
+	got.Rows = r.readRows(id, maps.All(fields))
+	if !r.rebuilding() { // else its rows may be another's that has not written them yet
+		got.Left, _ = strconv.ParseUint(fields["left"], 10, 64)
+	}
+	return got, nil
 }

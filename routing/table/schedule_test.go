@@ -211,13 +211,13 @@ func (v *visitor) back() {
 	}
 	for range 1000 {
 		at := &sink{}
-		s, unknown, err := v.c.any().router.Resume(context.Background(), routing.ResumeSession{
+		s, missing, err := v.c.any().router.Resume(context.Background(), routing.ResumeSession{
 			ID: v.session.ID(), Secret: v.session.Secret(), Open: open, Sink: at,
 		})
 		if err == nil {
 			v.session, v.at, v.delivered = s, at, 0
-			if len(unknown) > 0 {
-				v.c.t.Errorf("unknown requests: %v", unknown)
+			if len(missing.IDs) > 0 {
+				v.c.t.Errorf("unknown requests: %v", missing)
 			}
 			return
 		}

@@ -43,6 +43,9 @@ var unholdLua string
 //go:embed notice.lua
 var noticeLua string
 
+//go:embed left.lua
+var leftLua string
+
 //go:embed resume.lua
 var resumeLua string
 
@@ -58,11 +61,12 @@ var (
 	holdScript    = redis.NewScript(holdLua)
 	unholdScript  = redis.NewScript(unholdLua)
 	noticeScript  = redis.NewScript(noticeLua)
+	leftScript    = redis.NewScript(leftLua)
 	resumeScript  = redis.NewScript(resumeLua)
 
 	// pipelined are the scripts that run in pipelines, where an unknown digest
 	// cannot be answered by sending the source at once.
-	pipelined = []*redis.Script{nodesScript, sessionScript, endScript, pushScript, holdScript, unholdScript, noticeScript}
+	pipelined = []*redis.Script{nodesScript, sessionScript, endScript, pushScript, holdScript, unholdScript, noticeScript, leftScript}
 )
 
 // call is a script's call for a pipeline.

@@ -96,6 +96,7 @@ func (r *Redis) writeOnce(ctx context.Context, b *batch) error {
 	}
 	for _, cmd := range b.cmds {
 		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			r.rebuilt.lack()
 			r.refuse("write "+fmt.Sprint(cmd.Args()[0]), err)
 		}
 	}

@@ -123,11 +123,39 @@ var sessions = []story{
 		row := routing.Row{Session: s.ID, N: 3, Service: "orders", ClientID: "7", Deadline: time.UnixMilli(1764000000123).UTC()}
 		a.Claim(row)
 		eventually(t, "the row is seen", func() bool {
-			rows, err := b.Look(t.Context(), s.ID)
-			return err == nil && slices.Equal(rows, []routing.Row{row})
+			got, err := b.Look(t.Context(), s.ID)
+			return err == nil && slices.Equal(got.Rows, []routing.Row{row})
 		})
-		rows, err := b.Look(t.Context(), newSession().ID)
-		want(t, "rows of no session", fmt.Sprint(rows, err), "[] <nil>")
+		got, err := b.Look(t.Context(), newSession().ID)
+		want(t, "rows of no session", fmt.Sprint(got, err), "{[] 0} <nil>")
+	}},
+	// A node that has given a session up says so once its rows are there, and whoever
+	// looks then finds them all. Of a session that has ended nothing is left.
+	{name: "left", shared: true, tell: func(t *testing.T, h Harness) {
+		a, b := h.start(t, table.Options{Node: "a", Pace: 20 * time.Millisecond}), h.start(t, table.Options{Node: "b"})
+		s := newSession()
+		must(t, a.Open(t.Context(), s))
+		_, err := b.Resume(t.Context(), resumption(s))
+		must(t, err)
+		for n := range uint64(3000) { // more than a pipeline takes
+			a.Claim(routing.Row{Session: s.ID, N: n + 1, Service: "orders"})
+		}
+		a.Left(s.ID, 1)
+		eventually(t, "it is said", func() bool {
+			got, err := b.Look(t.Context(), s.ID)
+			if got.Left > 0 {
+				want(t, "rows", len(got.Rows), 3000)
+			}
+			return err == nil && got.Left == 1
+		})
+		b.Left(s.ID, 2)
+		a.Left(s.ID, 1)
+		eventually(t, "the later counts", func() bool { return h.Client.HGet(t.Context(), sessionKey(s), "left").Val() == "2" })
+		b.End(s.ID)
+		b.Left(s.ID, 2)
+		_, err = b.Resume(t.Context(), resumption(s)) // after all that is queued
+		want(t, "after its end", errors.Is(err, routing.ErrSessionGone), true)
+		want(t, "left of it", h.Client.Exists(t.Context(), sessionKey(s)).Val(), int64(0))
 	}},
 	// A take-over of which the old owner was never told shows when its life is renewed.
 	{name: "taken unnoticed", shared: true, tell: func(t *testing.T, h Harness) {

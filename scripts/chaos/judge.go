@@ -29,6 +29,7 @@ type trial struct {
 	sent, accepted    *event
 	consumed, replied []*event
 	pushed, outcomes  []*event
+	denied            []*event // pushed too: it never arrived, and may be sent again
 }
 
 // judge holds a history against what Parley promises:
@@ -40,8 +41,8 @@ type trial struct {
 //     cannot deliver what has 5 s left, and must then say timeout.) A request that
 //     was not accepted may also end in an error that says that nobody knows;
 //   - a client gets its own reply, and as it was written;
-//   - what an error says of the request is true: not_sent is in no topic, and
-//     done has been answered.
+//   - what an error says of the request is true: not_sent is in no topic, not even
+//     when the client sends it again by itself, and done has been answered.
 //
 // It must be called when every request had its time.
 func judge(events []event, margin time.Duration) verdict {
@@ -95,6 +96,10 @@ func (t *trial) add(e *event) {
 	case replied:
 		t.replied = append(t.replied, e)
 	case pushed:
+		if e.Word == "unknown_request" && e.Certainty == "not_sent" {
+			t.denied = append(t.denied, e)
+			return
+		}
 		t.pushed = append(t.pushed, e)
 	case outcome:
 		t.outcomes = append(t.outcomes, e)
@@ -155,6 +160,11 @@ func (v *verdict) judgeOwner(t *trial) {
 }
 
 func (v *verdict) judgeError(t *trial) {
+	for _, e := range t.denied {
+		if len(t.consumed) > 0 && t.consumed[0].At < e.At {
+			v.wrong = append(v.wrong, finding{t.call, "was told that it never arrived, after a service had read it"})
+		}
+	}
 	for _, e := range t.outcomes {
 		switch {
 		case e.Certainty == "not_sent" && len(t.consumed) > 0:

@@ -34,6 +34,11 @@ func ended(at time.Duration, word, certainty string) event {
 	return event{At: at, Kind: outcome, Client: 1, N: 1, Word: word, Certainty: certainty}
 }
 
+// denied is the push of an error: the request never arrived.
+func denied(at time.Duration) event {
+	return event{At: at, Kind: pushed, Client: 1, N: 1, Word: "unknown_request", Certainty: "not_sent"}
+}
+
 // The judge convicts whoever breaks a promise, by the right name, and nobody else.
 func TestJudge(t *testing.T) {
 	other := peace()[6]
@@ -78,6 +83,9 @@ func TestJudge(t *testing.T) {
 		{name: "not sent, truly", events: with(without(peace(), accepted, consumed, replied, pushed, outcome), ended(9*second, "unavailable", "not_sent"))},
 		{name: "not sent, and a service has it", events: with(without(peace(), accepted, replied, pushed, outcome), ended(9*second, "unavailable", "not_sent")), wrong: 1},
 		{name: "not sent, and accepted", events: with(without(peace(), consumed, replied, pushed, outcome), ended(9*second, "unavailable", "not_sent")), wrong: 1},
+		{name: "never arrived, and sent again", events: with(peace(), denied(0))},
+		{name: "never arrived, after a service had it", events: with(peace(), denied(9*second)), wrong: 1},
+		{name: "never arrived, sent again, and there twice", events: with(peace(), denied(0), peace()[3]), twice: 1},
 		{name: "done, and never answered", events: with(without(peace(), replied, pushed, outcome), ended(9*second, "too_large", "done")), wrong: 1},
 		{name: "timeout before its time", events: with(without(peace(), replied, pushed, outcome), ended(9*second, "timeout", "unknown")), wrong: 1},
 	} {

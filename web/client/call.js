@@ -3,6 +3,7 @@
 import { ParleyError, decodePayload, encodePayload, localError } from './wire.js';
 
 const GRACE = 5_000; // ms that the gateway's own timeout may take to reach us
+const RESENDS = 3; // how often a request is sent again by itself
 const SLEPT = 2_000; // a timer that is later than so much was held up with all else
 
 /**
@@ -25,10 +26,13 @@ const SLEPT = 2_000; // a timer that is later than so much was held up with all 
 export class Call {
   sent = false;
   cancelled = false;
+  /** The number of the socket that it was sent on. */ socket = 0;
   /** @type {Pending} */ promise;
   /** Surfaced so far. */ parts = 0;
 
   #settled = false;
+  #due = Infinity; // after that it is not sent again
+  #resent = 0;
   /** @type {(result: any) => void} */ #resolve = () => {};
   /** @type {(error: ParleyError) => void} */ #reject = () => {};
   /** @type {RequestOptions} */ #options;
@@ -46,6 +50,7 @@ export class Call {
     this.id = id;
     this.service = service;
     this.frame = frame;
+    this.key = options.key;
     this.#options = options;
     this.#cancel = cancel;
     /** @type {Promise<any>} */
@@ -62,6 +67,7 @@ export class Call {
     signal?.addEventListener('abort', this.#cancel);
     // The gateway's own timeout is faster, unless there is no way to it.
     if (timeout) this.#expire(timeout + GRACE, expired);
+    if (timeout) this.#due = Date.now() + timeout;
   }
 
   /** After a sleep, the outcome may be at the gateway: it gets the time to bring it. @param {number} after ms @param {() => void} expired */
@@ -85,6 +91,29 @@ export class Call {
     if (n < this.parts) return;
     this.parts = n + 1;
     safely(() => this.#options.onPart?.(decodePayload(data), n));
+  }
+
+  /**
+   * Whether the response says that the gateway certainly never got the request, and it
+   * is to be sent again; not one of an earlier page, whose frame is gone.
+   * @param {import('./wire.js').Message} response
+   */
+  again({ error }) {
+    const lost = error?.data?.code === 'unknown_request' && error.data.outcome === 'not_sent';
+    return lost && this.frame !== '' && !this.cancelled && Date.now() < this.#due && this.#resent++ < RESENDS;
+  }
+
+  /**
+   * Whether it may come after a later one with its key, sent again on a socket. The gateway
+   * says what it never got before it reads anything else from a new socket, so only what was
+   * sent on that one, or on one in between, can be ahead.
+   * @param {number} socket
+   * @param {Iterable<Call>} open
+   */
+  overtaken(socket, open) {
+    if (this.key === undefined) return false;
+    const later = (/** @type {Call} */ { id, key, socket: on }) => id > this.id && key === this.key && on === socket;
+    return this.socket + 1 < socket || [...open].some(later);
   }
 
   /** @param {import('./wire.js').Message} response */

@@ -116,6 +116,11 @@ export class Memory {
     else this.#timer ??= setTimeout(() => this.save(), AFTER);
   }
 
+  /** Writes down now what is to be written down soon. */
+  settle() {
+    if (this.#timer !== undefined) this.save();
+  }
+
   save() {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -18,7 +18,7 @@ import { Call, requestFrame } from './call.js';
 import { Link } from './link.js';
 import { Memory } from './memory.js';
 import { watchWake } from './wake.js';
-import { ParleyError, localError } from './wire.js';
+import { ParleyError, localError, parse } from './wire.js';
 
 export { ParleyError };
 
@@ -73,10 +73,14 @@ export class Client extends EventTarget {
   /** @type {ConnectOptions} */ #options;
   /** @type {Link} */ #link;
   /** @type {Map<number, Call>} those without an outcome, in the order of their making */ #open = new Map();
-  #acks = new Acks((seq) => this.#send(message('$/ack', { seq })));
+  #acks = new Acks((seq) => {
+    this.#memory?.settle(); // nobody may ask for what is acknowledged: the gateway forgets it
+    return this.#send(message('$/ack', { seq }));
+  });
   #secret = '';
   #lastID = 0;
   #hellos = 0;
+  #sockets = 0; // that were welcomed
   #lostAt = 0;
   /** @type {ReturnType<typeof setTimeout>|undefined} */ #leaving;
   /** @type {Memory|undefined} */ #memory;
@@ -187,6 +191,7 @@ export class Client extends EventTarget {
     this.#memory?.claim(session);
     this.#memory?.save();
     this.#link.established();
+    this.#sockets++;
     this.#become('open');
     this.#emit('welcome', { session, node, resumed, limits });
     for (const call of this.#open.values()) {
@@ -297,6 +302,7 @@ export class Client extends EventTarget {
       this.#giveUp(call, 'too_large', `the gateway takes ${limit} bytes a frame`); // it would close the socket
     } else {
       call.sent = this.#send(call.frame);
+      call.socket = this.#sockets;
     }
   }
 
@@ -349,6 +355,7 @@ export class Client extends EventTarget {
     const id = Number(response.id);
     const call = this.#open.get(id); // none: a duplicate, whose outcome has been surfaced
     if (!call) return;
+    if (call.again(response) && !call.overtaken(this.#sockets, this.#open.values())) return this.#transmit(call);
     this.#settled(id);
     call.answer(response);
   }
@@ -380,16 +387,6 @@ export class Client extends EventTarget {
 
 /** @param {string} method @param {object} [params] */
 const message = (method, params) => JSON.stringify({ jsonrpc: '2.0', method, params });
-
-/** @param {string} text @returns {import('./wire.js').Message|undefined} */
-function parse(text) {
-  try {
-    const value = JSON.parse(text);
-    return value !== null && typeof value === 'object' ? value : undefined;
-  } catch {
-    return undefined; // not from a gateway
-  }
-}
 
 /** @param {string|URL} url */
 function socketURL(url) {

@@ -114,3 +114,13 @@ const NEXT = {
  * @returns {Next}
  */
 export const afterClose = (code) => NEXT[code] ?? 'resume';
+
+/** @param {string} text @returns {Message|undefined} */
+export function parse(text) {
+  try {
+    const value = JSON.parse(text);
+    return value !== null && typeof value === 'object' ? value : undefined;
+  } catch {
+    return undefined; // not from a gateway
+  }
+}

@@ -44,6 +44,9 @@ func (c *Client) Call(ctx context.Context, service string, params []byte, o Call
 		return Reply{}, err
 	}
 	k := &call{id: c.lastID.Add(1), o: o, woken: make(chan struct{}, 1)}
+	if o.Timeout > 0 {
+		k.due = time.Now().Add(o.Timeout)
+	}
 	var e *Error
 	if k.frame, e = appendRequest(make([]byte, 0, frameRoom+len(params)), k.id, service, params, &o); e != nil {
 		return Reply{}, e
@@ -98,10 +101,13 @@ type call struct {
 	id    uint64 // 0 for a notification
 	frame []byte
 	o     CallOptions
+	due   time.Time     // after which it is not sent again; zero for never
 	woken chan struct{} // there is something to surface
 
 	// Under Client.mu.
 	sent    bool // it has been written, or may have been
+	socket  int  // as Client.sockets when it was sent
+	resent  int  // how often the gateway has asked for it again
 	settled bool // it has its outcome, or nobody waits for it
 	parts   uint64
 	news    []Part // to be surfaced
@@ -125,6 +131,9 @@ func (k *call) wake() {
 	default:
 	}
 }
+
+// late tells whether the time that the caller gives the call has passed.
+func (k *call) late() bool { return !k.due.IsZero() && time.Now().After(k.due) }
 
 // outcome is what is true of a call that ends on this side.
 func (k *call) outcome() Outcome {

@@ -65,6 +65,44 @@ func (c *Client) settleLocked(k *call, reply Reply, e *Error) {
 	}
 }
 
+// resends is how often a call is sent again by itself.
+const resends = 3
+
+// againLocked has a call wait for the socket once more, where the gateway is certain
+// that it never got it, and there is time left. It answers false where it does not.
+func (c *Client) againLocked(k *call, e *Error) bool {
+	if e == nil || e.Code != "unknown_request" || e.Outcome != NotSent || k.resent >= resends || c.closed || k.late() || c.overtakenLocked(k) {
+		return false
+	}
+	k.sent = false
+	k.resent++
+	at := slices.IndexFunc(c.waiting, func(other *call) bool { return other.id > k.id })
+	if at < 0 {
+		at = len(c.waiting)
+	}
+	c.waiting = slices.Insert(c.waiting, at, k)
+	c.queued += len(k.frame)
+	return true
+}
+
+// overtakenLocked tells whether a call that is sent again may come after a later one
+// with its key. The gateway says what it never got before it reads anything else from
+// a new socket, so only what was written to that one, or to one in between, can be ahead.
+func (c *Client) overtakenLocked(k *call) bool {
+	if k.o.Key == "" {
+		return false
+	}
+	if k.socket+1 < c.sockets {
+		return true
+	}
+	for id, other := range c.open {
+		if id > k.id && other.o.Key == k.o.Key && other.sent && other.socket == c.sockets {
+			return true
+		}
+	}
+	return false
+}
+
 // giveUp ends a call from this side, unless it has its outcome.
 func (c *Client) giveUp(k *call, word, why string) {
 	c.mu.Lock()

@@ -37,6 +37,7 @@ type Client struct {
 	waiting []*call          // those that are to be written, in order; some may be settled
 	queued  int              // bytes in waiting
 	cancels []uint64         // that could not be said
+	sockets int              // that have been welcomed
 }
 
 // Dial connects to a gateway. It tries each URL once, in turn, and returns when

@@ -17,11 +17,14 @@
 //
 // An Error says in Outcome what became of the request: [NotSent] is not in Kafka
 // and may be sent again, [Unknown] may have been carried out or not, [Done] was
-// answered by its service. The client never sends a request a second time, with
-// one exception: when the bytes certainly did not leave this process, because
-// the socket was lost before they were written. A request that was on its way in
-// a socket that died is asked about when the session resumes; if the gateway does
-// not know it, the call ends with unknown_request, outcome unknown.
+// answered by its service. The client sends a request a second time only where it is
+// certain that the first never arrived: because the socket was lost before its bytes
+// were written, or because the gateway says so. A request that was on its way in a
+// socket that died is asked about when the session resumes. If it never reached the
+// gateway, its Timeout has not passed and no later call with its Key can have
+// overtaken it, it goes by the new socket, three times at most; else the call ends with
+// unknown_request, outcome not_sent. If the gateway does not know it and cannot be
+// certain, the outcome is unknown.
 //
 // Calls that are made while there is no socket wait for one; more than
 // [Options].Waiting of them are refused: overloaded, not_sent. When the gateway

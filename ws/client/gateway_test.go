@@ -177,9 +177,10 @@ func (o *table) Release(id routing.SessionID, n uint64) {
 
 func (*table) Unhold(routing.RequestID) {}
 func (*table) Fenced(time.Time) bool    { return false }
-func (*table) Look(context.Context, routing.SessionID) ([]routing.Row, error) {
-	return nil, nil
+func (*table) Look(context.Context, routing.SessionID) (routing.Looked, error) {
+	return routing.Looked{}, nil
 }
+func (*table) Left(routing.SessionID, uint64) {}
 
 func (*table) Hold(_ context.Context, held []routing.Holding) []routing.Verdict {
 	verdicts := make([]routing.Verdict, len(held))

@@ -97,7 +97,9 @@ func (l *link) answer(p *parser, m *message) {
 	}
 	c := l.c
 	c.mu.Lock()
-	if k := c.open[id]; k != nil {
+	if k := c.open[id]; k != nil && k.sent && c.againLocked(k, failure) {
+		l.kick()
+	} else if k != nil {
 		c.settleLocked(k, reply, failure)
 	}
 	l.gotLocked(m.seq)
@@ -172,6 +174,7 @@ func (l *link) welcome(p *parser, m *message) error {
 	}
 	c.cancels = nil
 	l.ready, l.since = true, time.Now()
+	c.sockets++
 	c.mu.Unlock()
 
 	c.event(Event{Kind: EventWelcome, Session: w.session, Node: w.node, Resumed: w.resumed, URL: l.url})

@@ -103,7 +103,7 @@ func (l *link) takeCallsLocked() {
 			c.settleLocked(k, Reply{}, e)
 			continue
 		}
-		k.sent = true
+		k.sent, k.socket = true, c.sockets
 		size += len(k.frame)
 		l.batch = append(l.batch, item{call: k, text: k.frame})
 	}

@@ -70,6 +70,30 @@ test('bytes go out and come back as bytes, however many', async () => {
   assert.deepEqual(await object, { $bytes: 'AA==', and: 1 });
 });
 
+test('what never reached the gateway is sent again by itself, thrice at most, and not behind a later one with its key', async () => {
+  const socket = dial();
+  socket.welcome();
+  const never = (/** @type {number} */ id) => ({ id, error: { code: -32013, message: '', data: { code: 'unknown_request', outcome: 'not_sent', retry: true } } });
+  const plain = client.request('orders', 1);
+  const keyed = failure(client.request('orders', 2, { key: 'k' }));
+  const short = failure(client.request('orders', 3, { timeout: 100 }));
+  socket.take();
+  socket.lose(1006);
+  client.request('orders', 4, { key: 'k' }).catch(() => {});
+  mock.timers.tick(250);
+  const next = newest();
+  assert.deepEqual(next.welcome({ resumed: true }).params.resume.open, [1, 2, 3]);
+  next.take();
+  for (const id of [1, 2, 3]) next.push(never(id));
+  assert.deepEqual(next.take().map((m) => m.id), [1]);
+  for (const error of [await keyed, await short]) assert.deepEqual([error.code, error.outcome], ['unknown_request', 'not_sent']);
+  next.push(never(1));
+  next.push(never(1));
+  assert.deepEqual(next.take().map((m) => m.id), [1, 1]);
+  next.push({ id: 1, result: 'at last' });
+  assert.equal(await plain, 'at last');
+});
+
 test('an error says its word, number, outcome and whether to retry', async () => {
   const socket = dial();
   socket.welcome();

@@ -1,0 +1,91 @@
+package routing
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// whatIsMissing resumes the session at a node, with one id that no node has ever seen.
+func whatIsMissing(t *testing.T, r *Router, s *Session) (*Session, *client, Missing) {
+	t.Helper()
+	c := &client{}
+	got, missing, err := r.Resume(context.Background(), ResumeSession{ID: s.id, Secret: s.secret, Open: []string{"never"}, Sink: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got, c, missing
+}
+
+// A client goes from a to b, back to b, and to a: each node is certain that what it
+// does not know never came, as the one before has said that it has written all. Of c,
+// which dies with what it knows, nobody can say that, nor can those who come after.
+func TestNeverReceived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.lag = 5 * time.Millisecond
+		a, _ := w.start(t, "a", &topic{}, Limits{})
+		b, _ := w.start(t, "b", &topic{}, Limits{})
+		c, kill := w.start(t, "c", &topic{}, Limits{})
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		var sink *client
+		for _, step := range []struct {
+			at    *Router
+			never bool
+		}{{a, true}, {b, true}, {b, true}, {a, true}, {c, true}, {b, false}, {b, false}, {a, false}} {
+			if !step.never {
+				kill()
+			}
+			var missing Missing
+			s, sink, missing = whatIsMissing(t, step.at, s)
+			want(t, "missing at "+string(step.at.node), missing, Missing{[]string{"never"}, step.never})
+			if _, err := s.SubmitFrom(sink, call(string(step.at.node))); err != nil && err.Word != DuplicateID {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// Two nodes take a session over in a row before the first owner has heard of either:
+// what it says when it is told of the second must not pass for the word of the node
+// between them, whose rows are on their way.
+func TestNeverReceivedByWhom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{}, Limits{})
+		b, _ := w.start(t, "b", &topic{}, Limits{})
+		c, _ := w.start(t, "c", &topic{}, Limits{})
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		w.deaf = map[NodeID]bool{"a": true, "b": true}
+		moved, _, missing := whatIsMissing(t, b, s)
+		want(t, "missing at b", missing, Missing{[]string{"never"}, false})
+		go func() {
+			time.Sleep(time.Millisecond)
+			a.TakenOver(s.id, 3)
+		}()
+		_, _, missing = whatIsMissing(t, c, moved)
+		want(t, "missing at c", missing, Missing{[]string{"never"}, false})
+	})
+}
+
+// What the reader of the old socket has in hand when the session is resumed is
+// refused: the new socket was told that it never came.
+func TestOldSocketIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, topic := newWorld(), &topic{}
+		a, _ := w.start(t, "a", topic, Limits{})
+		old := &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: old, Acks: true})
+		_, fresh, missing := whatIsMissing(t, a, s)
+		want(t, "missing", missing, Missing{[]string{"never"}, true})
+		_, err := s.SubmitFrom(old, call("never"))
+		want(t, "from the old socket", err.Word, SessionGone)
+		want(t, "which was", err.Outcome, NotSent)
+		want(t, "requests", len(topic.written), 0)
+		if _, err := s.SubmitFrom(fresh, call("never")); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "requests", len(topic.written), 1)
+	})
+}
