@@ -23,18 +23,33 @@ type unacked struct {
 	safe    bool // it needs no receipt any more: held, or the table holds nothing
 	held    bool // it is in the table, and not in memory
 	spilled bool // the table holds earlier parts that are acknowledged
+
+	had *Progress // of an outcome: what is acknowledged of the parts before it
 }
 
-// awaitAckLocked files a delivery as not acknowledged.
-func (s *Session) awaitAckLocked(o *open, d Delivery) {
+// unackedOf is a delivery before it is acknowledged.
+func unackedOf(o *open, d Delivery) unacked {
 	now := time.Now()
 	u := unacked{Delivery: d, n: o.n, service: o.Service, digest: o.Call.Digest, deadline: o.Deadline, since: now, at: now, safe: d.Reply == nil, spilled: o.spilled}
 	if d.Reply != nil {
 		u.from, u.bytes = d.Reply.From, len(d.Reply.Body)
-		s.bytes += u.bytes
 	}
+	if o.stream != nil && !d.Part {
+		u.had = o.stream.had
+	}
+	return u
+}
+
+// row is what the table keeps of the request whose outcome this is.
+func (u *unacked) row(session SessionID) Row {
+	return Row{Session: session, N: u.n, Service: u.service.Name, ClientID: u.ClientID, Digest: u.digest, Deadline: u.deadline, Had: u.had}
+}
+
+// awaitAckLocked files a delivery as not acknowledged.
+func (s *Session) awaitAckLocked(u unacked) {
+	s.bytes += u.bytes
 	s.unacked = append(s.unacked, u)
-	s.armPatienceLocked(now)
+	s.armPatienceLocked(u.since)
 	if s.acks && s.bytes > s.router.limits.Unacked {
 		s.overflowLocked()
 	}
@@ -110,8 +125,15 @@ func (s *Session) Ack(from Sink, seq uint64) *Error {
 // trimLocked settles and forgets all deliveries up to seq.
 func (s *Session) trimLocked(seq uint64) {
 	n := 0
+	var streams []Row // what is acknowledged of each, some twice
 	for n < len(s.unacked) && s.unacked[n].Seq <= seq {
 		u := &s.unacked[n]
+		if s.acks && u.Part {
+			if last := len(streams) - 1; last < 0 || streams[last].N != u.n {
+				streams = append(streams, Row{N: u.n, Had: &Progress{}})
+			}
+			*streams[len(streams)-1].Had = Progress{u.N + 1, u.from}
+		}
 		s.bytes -= u.bytes
 		if u.Reply != nil {
 			u.Reply.done()
@@ -131,9 +153,15 @@ func (s *Session) trimLocked(seq uint64) {
 		return
 	}
 	s.unacked = slices.Delete(s.unacked, 0, n)
+	for _, row := range streams {
+		s.ackedLocked(row.N, row.Had)
+	}
 	if len(s.unacked) == 0 {
-		s.patient, s.unacked = false, nil
-		s.router.wheel.disarm(&s.patience)
+		s.unacked = nil
+		if s.waits == 0 {
+			s.patient = false
+			s.router.wheel.disarm(&s.patience)
+		}
 	}
 }
 
@@ -147,15 +175,21 @@ func (p *sessionPatience) expire(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	patience := s.router.limits.Patience
-	for i := range s.unacked {
-		u := &s.unacked[i]
-		if wait := u.since.Add(patience); wait.After(now) {
-			s.router.wheel.arm(&s.patience, wait)
-			return
+	var next time.Time
+	look := func(u *unacked) {
+		if wait := u.since.Add(patience); !wait.After(now) {
+			s.holdLocked(u)
+		} else if next.IsZero() || wait.Before(next) {
+			next = wait
 		}
-		s.holdLocked(u)
 	}
-	s.patient = false
+	for i := range s.unacked { // of a stream, what is held comes before what is not
+		look(&s.unacked[i])
+	}
+	s.eachWaitingLocked(look)
+	if s.patient = !next.IsZero(); s.patient {
+		s.router.wheel.arm(&s.patience, next)
+	}
 }
 
 // holdLocked asks for a delivery to be held, unless it need not or is on its way.
@@ -188,6 +222,9 @@ func (s *Session) findLocked(reply *Reply) *unacked {
 // that it came from may be gone, and this node cannot know which.
 func (s *Session) keepBothLocked(reply *Reply) bool {
 	u := s.findLocked(reply)
+	if u == nil {
+		u = s.findWaitingLocked(reply)
+	}
 	if u == nil || u.safe || u.Reply == nil {
 		return false
 	}
@@ -215,7 +252,11 @@ func (s *Session) held(h Holding, forget bool) {
 		return
 	}
 	u := s.findLocked(h.Reply)
-	switch {
+	_, n, _ := h.Reply.ID.Split()
+	switch waiting := s.findWaitingLocked(h.Reply); {
+	case waiting != nil: // it stays in memory too: nobody could ask for it one by one
+		waiting.safe = true
+		waiting.Reply.done()
 	case u != nil:
 		u.safe = true
 		if u.Reply != nil {
@@ -225,7 +266,7 @@ func (s *Session) held(h Holding, forget bool) {
 			s.bytes -= u.bytes
 			u.held, u.Reply, u.bytes = true, nil, 0
 		}
-	case forget && s.epoch == h.Epoch:
+	case forget && s.epoch == h.Epoch && !s.waitsLocked(n):
 		s.router.table.Unhold(h.Reply.ID) // acknowledged meanwhile
 	}
 }
@@ -238,7 +279,11 @@ func (s *Session) holdAgain(h Holding) bool {
 	if s.state != live || s.epoch == h.Epoch {
 		return false
 	}
-	if u := s.findLocked(h.Reply); u != nil && !u.safe {
+	u := s.findLocked(h.Reply)
+	if u == nil {
+		u = s.findWaitingLocked(h.Reply)
+	}
+	if u != nil && !u.safe {
 		u.asked = false
 		s.holdLocked(u)
 	}

@@ -29,9 +29,10 @@ func (s *Session) takeLocked(reply *Reply, path Path) {
 	r := s.router
 	_, n, _ := reply.ID.Split()
 	o := s.open[n]
-	switch {
-	case o != nil && o.adopted && o.ID == "":
+	if o != nil && o.adopted && o.ID == "" {
 		o.ID = reply.ID // its salt was not in its row
+	}
+	switch {
 	case (o == nil || o.hasHad(reply)) && s.keepBothLocked(reply):
 		r.observer.Count(Drops, string(DropDuplicate))
 		return
@@ -39,9 +40,22 @@ func (s *Session) takeLocked(reply *Reply, path Path) {
 		r.drop(reply, DropDuplicate)
 		return
 	case o == nil || o.ID != reply.ID:
-		r.drop(reply, s.whyNotOpenLocked(n, o))
+		r.drop(reply, s.whyNotOpenLocked(n, o, reply))
+		return
+	case o.stream != nil && o.stream.outcome != "":
+		r.drop(reply, o.stream.whyEnded())
+		return
+	case o.overtakes(reply):
+		s.keepAheadLocked(o, reply)
 		return
 	}
+	s.acceptLocked(o, reply, path)
+	s.closeRanksLocked(o, path)
+}
+
+// acceptLocked takes the reply that comes next.
+func (s *Session) acceptLocked(o *open, reply *Reply, path Path) {
+	r := s.router
 	r.observer.Count(Replies, string(path))
 	r.stages(o, reply)
 	switch {
@@ -50,13 +64,24 @@ func (s *Session) takeLocked(reply *Reply, path Path) {
 	case !reply.Final:
 		s.pushLocked(o, Delivery{Part: true, Reply: reply}, path)
 	case reply.Err != nil:
-		s.forgetLocked(o, FromService)
 		e := &Error{Word: FromService, Message: reply.Err.Message, Outcome: Done, Reply: reply}
-		s.pushLocked(o, Delivery{Reply: reply, Err: e}, path)
+		s.endLocked(o, FromService, Delivery{Reply: reply, Err: e}, path)
 	default:
-		s.forgetLocked(o, OK)
-		s.pushLocked(o, Delivery{Reply: reply}, path)
+		s.endLocked(o, OK, Delivery{Reply: reply}, path)
 	}
+}
+
+// endLocked gives an open request its outcome, behind the parts for which its client
+// is not ready.
+func (s *Session) endLocked(o *open, word Word, d Delivery, path Path) {
+	s.loseAheadLocked(o, DropAfterFinal)
+	if st := o.stream; st != nil && len(st.waiting) > 0 {
+		st.outcome = word
+		s.router.wheel.disarm(&o.deadline)
+	} else {
+		s.forgetLocked(o, word)
+	}
+	s.pushLocked(o, d, path)
 }
 
 // rejectLocked ends a request whose reply is larger than a client may get.
@@ -68,42 +93,66 @@ func (s *Session) rejectLocked(o *open, reply *Reply) {
 }
 
 // whyNotOpenLocked names the reason to drop a reply to request n.
-func (s *Session) whyNotOpenLocked(n uint64, o *open) Drop {
+func (s *Session) whyNotOpenLocked(n uint64, o *open, reply *Reply) Drop {
 	switch {
 	case o != nil || n == 0 || n > s.counter:
 		return DropUnknownRequest // an id that this session never made
 	case slices.Contains(s.late[:], n):
 		return DropLate
+	case s.isAfterFinalLocked(n, reply):
+		return DropAfterFinal
 	}
 	return DropDuplicate
 }
 
-// failLocked gives an open request the outcome e.
+// failLocked gives an open request the outcome e, at once: the parts for which its
+// client is not ready are dropped.
 func (s *Session) failLocked(o *open, e *Error) {
+	if o.stream != nil {
+		if o.stream.outcome != "" {
+			e.Outcome = Done
+		}
+		s.discardLocked(o, DropNoCredit)
+	}
 	s.forgetLocked(o, e.Word)
 	s.pushLocked(o, Delivery{Err: e}, "")
 }
 
-// pushLocked hands a delivery to the request's sink. A delivery to the
-// session's own sink waits in unacked for its acknowledgement; where no socket is
-// attached it waits there for one.
+// pushLocked hands a delivery to the request's sink, once the client is ready for it.
 func (s *Session) pushLocked(o *open, d Delivery, path Path) {
+	if d.Reply != nil && d.Reply.Place > 0 {
+		o.parts = d.Reply.Place - 1
+	}
 	d.ClientID, d.ID, d.N, d.WantHeaders = o.Call.ClientID, o.ID, o.parts, o.Call.WantHeaders
 	d.Trace = o.trace(d.Reply, path)
-	o.parts++
 	if d.Reply != nil {
+		o.parts++
 		o.newest = d.Reply.From
+		if d.N > 0 && !d.Part {
+			s.endedLocked(o, d.Reply.From)
+		}
 	}
+	if o.stream.mustWait(&d) {
+		s.waitLocked(o, d)
+		return
+	}
+	s.handLocked(o, unackedOf(o, d))
+}
+
+// handLocked hands a delivery to the request's sink. One to the session's own sink
+// waits in unacked for its acknowledgement; where no socket is attached it waits
+// there for one.
+func (s *Session) handLocked(o *open, u unacked) {
 	to := s.sinkLocked(o)
 	if o.own == nil {
 		s.seq++
-		d.Seq = s.seq
-		s.awaitAckLocked(o, d)
+		u.Seq = s.seq
+		s.awaitAckLocked(u)
 	}
 	if to != nil {
-		to.Deliver(d)
+		to.Deliver(u.Delivery)
 	}
 	if to != nil && defectDeliverTwice {
-		to.Deliver(d)
+		to.Deliver(u.Delivery)
 	}
 }

@@ -30,7 +30,9 @@
 //
 // request.go, session.go, errors.go and table.go are the nouns and the interfaces
 // that others fill. submit.go is the way in, deliver.go and relay.go the way back,
-// ack.go, hold.go, resume.go, look.go and reclaim.go what makes it survive. fence.go
+// ack.go, hold.go, resume.go, look.go and reclaim.go what makes it survive. order.go
+// puts the parts of a streamed answer in order, stream.go lets them wait for a client
+// that is not ready. fence.go
 // keeps a process silent that slept. affinity.go makes ids that hash home, wheel.go
 // keeps the deadlines.
 //
@@ -82,6 +84,30 @@
 // (Session.whole), and where none can take any more: what the old socket's reader has
 // in hand is refused by SubmitFrom. The node that had the session before says so by
 // [Rows.Left]; a dead one cannot, and leaves it unknown.
+//
+// Parts of one answer stand in one partition and come in its order, as long as one
+// node hands them on. When a session is taken over, or a node dies, some are on their
+// way through an inbox while those behind them are consumed elsewhere, and overtake
+// them. So a part whose number says that one is missing waits for it, for Limits.Gap,
+// which is longer than a dead node's replies take to come back. Only then is it a gap:
+// the request ends as internal, its outcome done if the final reply had come and
+// unknown if not, and what came behind the gap is dropped by that name. Without numbers
+// nothing can be told missing: such parts count in the order of their arrival.
+//
+// Which part is which must survive the node that counted. An acknowledgement notes in
+// the request's row how many parts the client has and where the newest stands: the
+// next owner counts on from there, and knows by its offset a part that comes again. A
+// client that comes back says by itself what it has, as the node may have died before
+// the row was written; nothing is called missing that the client has.
+//
+// Of a stream, what is held comes before what is not, so that the next owner, who gets
+// what is held first, sees it in order: a delivery keeps the time at which it came,
+// whether it waits for credit or for its acknowledgement.
+//
+// A part without credit waits with its request, not in Session.unacked: it counts
+// neither for Limits.Unacked nor for the socket. After Limits.Patience it is held as
+// well, so that it does not hold up commits, and stays in memory, where Limits.Stream
+// bounds it. The outcome waits behind it, and no deadline runs while it does.
 //
 // Between the table's naming a node the owner and the session's being there,
 // replies for it arrive: so the session is filed, as resuming, before the table is

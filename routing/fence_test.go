@@ -50,6 +50,7 @@ func TestFenced(t *testing.T) {
 		want(t, "outcomes", bodies(c), []string{"1:1"})
 		want(t, "accepted", c.accepted, []string{"2"})
 		time.Sleep(fenceGrace)
+		synctest.Wait()
 		want(t, "and what had to be in the meantime", bodies(c), []string{"1:1", "short:timeout"})
 		if _, err := s.Submit(call("4"), nil); err != nil {
 			t.Error(err)

@@ -104,10 +104,14 @@ func (r *Router) Flush(ctx context.Context) {
 func (s *Session) flush() (waiting int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.unacked {
-		if s.holdLocked(&s.unacked[i]); !s.unacked[i].safe {
+	flush := func(u *unacked) {
+		if s.holdLocked(u); !u.safe {
 			waiting++
 		}
 	}
+	for i := range s.unacked {
+		flush(&s.unacked[i])
+	}
+	s.eachWaitingLocked(flush)
 	return waiting
 }

@@ -13,7 +13,7 @@ var lookAfter = [...]time.Duration{10 * time.Millisecond, 40 * time.Millisecond,
 
 // lookAgain asks for rows that came late, and answers which of the client's ids stay
 // missing. Replies to requests that nobody knows yet wait for it.
-func (s *Session) lookAgain(ctx context.Context, epoch uint64, ids []string) Missing {
+func (s *Session) lookAgain(ctx context.Context, epoch uint64, ids []string, streams []StreamAt) Missing {
 	var got Looked
 	for _, pause := range lookAfter {
 		if !sleep(ctx, pause) {
@@ -38,6 +38,7 @@ func (s *Session) lookAgain(ctx context.Context, epoch uint64, ids []string) Mis
 			s.adoptRowLocked(row)
 		}
 	}
+	s.restateLocked(slices.DeleteFunc(slices.Clone(streams), func(at StreamAt) bool { return !slices.Contains(ids, at.ClientID) }))
 	s.whole = s.whole || s.heardAllLocked(got)
 	missing := s.missingLocked(ids)
 	s.lookedLocked()

@@ -17,18 +17,17 @@ type open struct {
 	parts    int       // replies delivered so far
 	newest   RecordAt  // of the newest of them
 	spilled  bool      // the table holds parts that are acknowledged
+	stream   *stream   // nil until it is needed
 	deadline timer
 }
 
 // row is what the table keeps of the request.
 func (o *open) row() Row {
-	return Row{Session: o.session.id, N: o.n, Service: o.Service.Name, ClientID: o.Call.ClientID, Digest: o.Call.Digest, Deadline: o.Deadline}
-}
-
-// hasHad tells whether a reply is one that was delivered before: a part whose
-// record was consumed anew because its partition moved.
-func (o *open) hasHad(r *Reply) bool {
-	return o.parts > 0 && r.From.Topic != "" && r.From.Topic == o.newest.Topic && r.From.Partition == o.newest.Partition && r.From.Offset <= o.newest.Offset
+	row := Row{Session: o.session.id, N: o.n, Service: o.Service.Name, ClientID: o.Call.ClientID, Digest: o.Call.Digest, Deadline: o.Deadline}
+	if o.stream != nil {
+		row.Had = o.stream.had
+	}
+	return row
 }
 
 // expire is called by the wheel when the deadline has passed.
@@ -44,7 +43,8 @@ func (o *open) expire(now time.Time) {
 		return
 	}
 	s.router.log.Info("request timed out", "request", string(o.ID), "service", o.Service.Name, "accepted", !o.accepted.IsZero())
-	s.failLocked(o, &Error{Word: Timeout, Message: "the service did not answer in time", Outcome: Unknown, Retry: false})
+	s.loseAheadLocked(o, DropGap)
+	s.endLocked(o, Timeout, Delivery{Err: &Error{Word: Timeout, Message: "the service did not answer in time", Outcome: Unknown, Retry: false}}, "")
 }
 
 // produced takes the producer's word on a request of this router's.

@@ -164,7 +164,7 @@ func (v view) Resume(_ context.Context, s Resumption) (Resumed, error) {
 
 // plain is a reply as it comes out of Redis: without a receipt.
 func plain(r *Reply) *Reply {
-	return &Reply{ID: r.ID, Final: r.Final, Body: r.Body, From: r.From, Consumed: r.Consumed, Err: r.Err}
+	return &Reply{ID: r.ID, Final: r.Final, Body: r.Body, From: r.From, Consumed: r.Consumed, Err: r.Err, Place: r.Place}
 }
 
 func (v view) Route(_ context.Context, replies []*Reply) []Verdict {

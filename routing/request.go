@@ -59,6 +59,11 @@ type Call struct {
 	// Method, Path and Query are set by the HTTP door only.
 	Method, Path, Query string
 
+	// Limited says that the client tells for how many parts of an answer it is
+	// ready: for Credit at first, then as Session.Credit says.
+	Limited bool
+	Credit  int
+
 	Notify      bool // nothing comes back: produce without reply headers
 	WantTrace   bool // Delivery.Trace is filled in
 	WantHeaders bool // the client wants to see the reply's record headers

@@ -15,6 +15,7 @@ type ResumeSession struct {
 	Secret  string
 	Subject string   // must be the session's
 	Open    []string // ids of requests that the client waits for
+	Streams []StreamAt
 	Sink    Sink
 	// Attached, if not nil, is called with the session's lock held once the session
 	// is the client's again, and before anything is delivered to Sink.
@@ -58,7 +59,7 @@ func (r *Router) resumeOnce(ctx context.Context, o ResumeSession) (s *Session, m
 	if failed == nil {
 		var look bool
 		if missing, look, err = s.attach(o, got); look {
-			missing = s.lookAgain(ctx, got.Epoch, missing.IDs)
+			missing = s.lookAgain(ctx, got.Epoch, missing.IDs, o.Streams)
 		}
 	} else if errors.Is(failed, ErrSessionGone) {
 		err = refuse(SessionGone, false, "the session has expired, or is not yours")
@@ -143,6 +144,7 @@ func (s *Session) attach(o ResumeSession, got Resumed) (missing Missing, look bo
 	if o.Attached != nil {
 		o.Attached(s)
 	}
+	s.restateLocked(o.Streams)
 	waiting := s.early
 	s.early = nil
 	s.redeliverLocked(got.Held)
@@ -151,6 +153,7 @@ func (s *Session) attach(o ResumeSession, got Resumed) (missing Missing, look bo
 			s.takeEarlyLocked(e)
 		}
 	}
+	s.goOnLocked()
 	return missing, s.looking, nil
 }
 
@@ -175,6 +178,7 @@ func (s *Session) adoptLocked(got Resumed) {
 	}
 	for _, o := range slices.Collect(maps.Values(s.open)) {
 		if !waits[o.n] {
+			s.settleWaitingLocked(o)
 			s.dropLocked(o)
 		}
 	}
@@ -185,7 +189,9 @@ func (s *Session) adoptLocked(got Resumed) {
 		return !waits[u.n]
 	})
 	for _, row := range got.Rows {
-		if s.open[row.N] == nil && !slices.ContainsFunc(s.unacked, func(u unacked) bool { return u.n == row.N }) {
+		if o := s.open[row.N]; o != nil {
+			s.catchUpLocked(o, row.Had)
+		} else if !slices.ContainsFunc(s.unacked, func(u unacked) bool { return u.n == row.N }) {
 			s.adoptRowLocked(row)
 		}
 	}
@@ -206,6 +212,10 @@ func (s *Session) adoptRowLocked(row Row) {
 	o.Request = Request{
 		Session: s.id, Subject: s.subject, Service: service, Deadline: row.Deadline, ReplyPartition: NoPartition, open: o, from: r,
 		Call: &Call{Door: DoorWS, ClientID: row.ClientID, Digest: row.Digest, Service: row.Service},
+	}
+	if row.Had != nil {
+		o.parts, o.newest = row.Had.Parts, row.Had.Newest
+		o.streamed().had = row.Had
 	}
 	r.inFlight.Add(1)
 	s.rememberLocked(o, due)
@@ -228,13 +238,29 @@ func (s *Session) redeliverLocked(held []*Reply) {
 		u.Reply, u.bytes, u.held, u.safe, u.asked = reply, 0, false, true, true
 		s.againLocked(u)
 	}
+	var holes []uint64 // requests of whose answers a part is lost
 	for _, u := range old {
-		if u.held {
-			u.Err = &Error{Word: Unavailable, Message: "the reply was lost with the Redis that held it", Outcome: Done}
-			u.held = false
+		switch {
+		case u.held && u.Part:
+			holes = append(holes, u.n)
+			continue
+		case u.held, !u.Part && slices.Contains(holes, u.n):
+			if u.Reply != nil {
+				u.Reply.done()
+			}
+			u.Reply, u.Err, u.held, u.safe = nil, lostWithRedis(), false, true
 		}
 		s.againLocked(u)
 	}
+	for _, n := range holes {
+		if o := s.open[n]; o != nil {
+			s.failLocked(o, lostWithRedis())
+		}
+	}
+}
+
+func lostWithRedis() *Error {
+	return &Error{Word: Unavailable, Message: "the reply was lost with the Redis that held it", Outcome: Done}
 }
 
 // againLocked delivers what has been delivered to another sink.
@@ -286,13 +312,21 @@ func (s *Session) leaveLocked(why Leaving, reroute bool) {
 	if s.sink != nil {
 		s.sink.Leave(why)
 	}
-	for _, o := range slices.Collect(maps.Values(s.open)) {
-		s.dropLocked(o)
-	}
 	for i := range s.unacked {
 		if u := &s.unacked[i]; u.Reply != nil && !u.safe && reroute {
 			s.router.reroute(u.Reply)
 		}
+	}
+	for _, o := range slices.Collect(maps.Values(s.open)) {
+		if left := o.leftLocked(); reroute {
+			for _, reply := range left {
+				s.router.reroute(reply)
+			}
+		}
+		if o.stream != nil {
+			s.emptyLocked(o)
+		}
+		s.dropLocked(o)
 	}
 	for _, e := range s.early {
 		if reroute && !e.held {

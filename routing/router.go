@@ -30,6 +30,8 @@ type Limits struct {
 	Patience     time.Duration // an unacknowledged delivery may hold up commits: 5 s
 	Resume       time.Duration // a session lives without a socket: 2 min
 	Unacked      int           // bytes of replies that a session keeps in memory: 1 MiB
+	Stream       int           // bytes of a streamed answer that wait for a client which is not ready: 1 MiB
+	Gap          time.Duration // a part of a stream may be later than those behind it: 5 s
 }
 
 // Options are what a Router is made of.
@@ -90,13 +92,16 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		at   *int
 		than int
-	}{{&l.OpenRequests, 256}, {&l.InFlight, 100_000}, {&l.Sessions, 1_000_000}, {&l.Reply, 1 << 20}, {&l.Strangers, 1 << 16}, {&l.Unacked, 1 << 20}} {
+	}{{&l.OpenRequests, 256}, {&l.InFlight, 100_000}, {&l.Sessions, 1_000_000}, {&l.Reply, 1 << 20}, {&l.Strangers, 1 << 16}, {&l.Unacked, 1 << 20}, {&l.Stream, 1 << 20}} {
 		if *d.at <= 0 {
 			*d.at = d.than
 		}
 	}
 	if l.Patience <= 0 {
 		l.Patience = 5 * time.Second
+	}
+	if l.Gap <= 0 {
+		l.Gap = 5 * time.Second
 	}
 	if l.Resume <= 0 {
 		l.Resume = 2 * time.Minute

@@ -79,6 +79,10 @@ type Session struct {
 	resumers int     // clients that wait for the table to give the session back
 	early    []early // replies that came while the session was resuming, or for requests that may yet be known
 
+	waits     int     // deliveries for which clients are not ready: they are with their open requests
+	waitBytes int     // of these, without those that have sinks of their own
+	finals    *finals // where its newest streams have ended; nil without any
+
 	seq      uint64    // of the newest delivery to the sink
 	unacked  []unacked // deliveries that wait for their acknowledgement: seq rises by one
 	bytes    int       // of the replies in unacked
@@ -131,7 +135,7 @@ func (s *Session) rowsLocked() (rows []Row) {
 	}
 	for i := range s.unacked {
 		if u := &s.unacked[i]; s.acks && !u.Part {
-			rows = append(rows, Row{Session: s.id, N: u.n, Service: u.service.Name, ClientID: u.ClientID, Digest: u.digest, Deadline: u.deadline})
+			rows = append(rows, u.row(s.id))
 		}
 	}
 	return rows
@@ -196,6 +200,7 @@ func (s *Session) closeLocked() {
 		if o.own != nil {
 			s.failLocked(o, &Error{Word: Unavailable, Message: "this node is going away", Outcome: Unknown, Retry: true})
 		} else {
+			s.discardLocked(o, DropSessionGone)
 			s.forgetLocked(o, SessionGone)
 		}
 	}

@@ -40,6 +40,9 @@ const (
 	DropDuplicate      Drop = "duplicate"       // the request had been answered
 	DropUnknownRequest Drop = "unknown_request" // nobody made such a request
 	DropNoCorrelation  Drop = "no_correlation"  // the record names no request
+	DropAfterFinal     Drop = "after_final"     // a part behind the final reply of its stream
+	DropGap            Drop = "gap"             // a part of a stream of which an earlier one is missing
+	DropNoCredit       Drop = "no_credit"       // its request ended while the client was not ready for the part
 	DropTooLarge       Drop = "too_large"       // the client got an error instead
 	DropSessionGone    Drop = "session_gone"    // its client left before it was written
 	DropHeldFull       Drop = "held_full"       // as much is held for its session as may be

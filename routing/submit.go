@@ -82,6 +82,9 @@ func (s *Session) enter(call *Call, service *Service, own, from Sink, now time.T
 	o = &open{Request: s.request(call, service, now), session: s, n: s.counter, own: own, submitted: now}
 	o.Request.open = o
 	o.ID, o.ReplyPartition = s.router.minter.mint(s.id, o.n, service.Partitioner)
+	if call.Limited {
+		o.streamed().limit(call.Credit)
+	}
 	s.router.table.Claim(o.row())
 	s.rememberLocked(o, o.Deadline)
 	return o, false, nil
@@ -180,6 +183,7 @@ func (s *Session) Abandon(id RequestID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if o := s.open[n]; o != nil && o.ID == id {
+		s.discardLocked(o, DropSessionGone)
 		s.forgetLocked(o, Cancelled)
 	}
 }

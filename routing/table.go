@@ -118,6 +118,7 @@ type Row struct {
 	ClientID string
 	Digest   uint64 // as Call.Digest
 	Deadline time.Time
+	Had      *Progress // what its client has acknowledged of a streamed answer; nil for nothing
 }
 
 // Verdict is what became of a reply that was routed.

@@ -60,7 +60,7 @@ func newBatch() *batch {
 }
 
 // add takes the next write, in order. A session never uses an n twice, so a claim
-// never follows a release of the same row.
+// never follows a release of the same row. It may follow a claim, with more progress.
 func (b *batch) add(o *op) {
 	switch o.kind {
 	case opNotice:
@@ -74,14 +74,20 @@ func (b *batch) add(o *op) {
 	key := rowKey{o.session, o.n}
 	switch o.kind {
 	case opClaim:
+		row := routing.Row{Session: o.session, N: o.n, Service: o.service, ClientID: o.clientID, Digest: o.digest, Deadline: o.deadline, Had: o.had}
+		if at, here := b.claims[key]; here {
+			g.sets[at] = row
+			return
+		}
 		b.claims[key] = len(g.sets)
-		g.sets = append(g.sets, routing.Row{Session: o.session, N: o.n, Service: o.service, ClientID: o.clientID, Digest: o.digest, Deadline: o.deadline})
+		g.sets = append(g.sets, row)
 	case opRelease:
 		if at, here := b.claims[key]; here {
 			g.sets[at].N = 0
 			delete(b.claims, key)
-			b.saved++
-			return
+			if b.saved++; g.sets[at].Had == nil {
+				return
+			} // else it may have been written before, with less progress
 		}
 		g.releases = append(g.releases, o.n)
 	case opState:

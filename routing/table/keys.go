@@ -29,7 +29,8 @@ func sessionKeys(id routing.SessionID) []string { return []string{sessionKey(id)
 // rowTime is how a row's deadline is written: UTC, to the millisecond.
 const rowTime = "2006-01-02T15:04:05.000Z"
 
-// rowText is the value of a row's field: service, deadline, digest, and the client
+// rowText is the value of a row's field: service, deadline, digest (and progress, of a
+// stream: parts;topic/partition/offset), and the client
 // id, which stands last as it may contain anything.
 func rowText(row routing.Row) string {
 	text := make([]byte, 0, len(row.Service)+len(row.ClientID)+len(rowTime)+19)
@@ -38,6 +39,12 @@ func rowText(row routing.Row) string {
 	text = append(text, ' ')
 	for shift := 60; shift >= 0; shift -= 4 {
 		text = append(text, "0123456789abcdef"[row.Digest>>shift&15])
+	}
+	if row.Had != nil {
+		text = strconv.AppendInt(append(text, ';'), int64(row.Had.Parts), 10)
+		text = append(append(text, ';'), row.Had.Newest.Topic...)
+		text = strconv.AppendInt(append(text, '/'), int64(row.Had.Newest.Partition), 10)
+		text = strconv.AppendInt(append(text, '/'), row.Had.Newest.Offset, 10)
 	}
 	text = append(append(text, ' '), row.ClientID...)
 	return string(text)
@@ -56,10 +63,31 @@ func parseRow(session routing.SessionID, field, text string) (routing.Row, error
 	service, rest, _ := strings.Cut(text, " ")
 	when, rest, _ := strings.Cut(rest, " ")
 	digits, clientID, ok := strings.Cut(rest, " ")
+	digits, progress, streamed := strings.Cut(digits, ";")
 	digest, bad := strconv.ParseUint(digits, 16, 64)
 	deadline, err := time.Parse(rowTime, when)
 	if !ok || bad != nil || err != nil {
 		return routing.Row{}, errRow
 	}
-	return routing.Row{Session: session, N: n, Service: service, ClientID: clientID, Digest: digest, Deadline: deadline}, nil
+	row := routing.Row{Session: session, N: n, Service: service, ClientID: clientID, Digest: digest, Deadline: deadline}
+	if streamed {
+		if row.Had = parseProgress(progress); row.Had == nil {
+			return routing.Row{}, errRow
+		}
+	}
+	return row, nil
+}
+
+// parseProgress reads "<parts>;<topic>/<partition>/<offset>"; nil where it is none.
+func parseProgress(text string) *routing.Progress {
+	count, place, _ := strings.Cut(text, ";")
+	topic, rest, _ := strings.Cut(place, "/")
+	partition, offset, _ := strings.Cut(rest, "/")
+	parts, err := strconv.ParseUint(count, 10, 31)
+	p, errP := strconv.ParseInt(partition, 10, 32)
+	at, errAt := strconv.ParseInt(offset, 10, 64)
+	if err != nil || errP != nil || errAt != nil {
+		return nil
+	}
+	return &routing.Progress{Parts: int(parts), Newest: routing.RecordAt{Topic: topic, Partition: int32(p), Offset: at}}
 }

@@ -18,6 +18,7 @@ type op struct {
 	clientID string
 	digest   uint64
 	deadline time.Time
+	had      *routing.Progress
 	state    *state  // opState, opBarrier
 	notice   *notice // opNotice
 }
@@ -159,7 +160,7 @@ func (r *Redis) push(o op) bool {
 
 // Claim queues a row.
 func (r *Redis) Claim(row routing.Row) {
-	r.push(op{kind: opClaim, session: row.Session, n: row.N, service: row.Service, clientID: row.ClientID, digest: row.Digest, deadline: row.Deadline})
+	r.push(op{kind: opClaim, session: row.Session, n: row.N, service: row.Service, clientID: row.ClientID, digest: row.Digest, deadline: row.Deadline, had: row.Had})
 }
 
 // Release queues the removal of a row.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -22,6 +23,28 @@ var rows = []story{
 		key := sessionKey(s)
 		eventually(t, "the row is there", func() bool { return h.Client.HExists(t.Context(), key, "r:7").Val() })
 		want(t, "row", h.Client.HGet(t.Context(), key, "r:7").Val(), `orders 2025-11-24T16:00:00.123Z 000000000000beef "a b"`)
+		n.Release(s.ID, 7)
+		eventually(t, "the row is gone", func() bool { return !h.Client.HExists(t.Context(), key, "r:7").Val() })
+	}},
+	// A row of a streamed answer says how far its client has got, and is released like
+	// any other, though it was claimed twice.
+	{name: "progress", shared: true, tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a"})
+		s := newSession()
+		must(t, n.Open(t.Context(), s))
+		row := routing.Row{Session: s.ID, N: 7, Service: "orders", ClientID: "1", Deadline: time.UnixMilli(0).UTC()}
+		key := sessionKey(s)
+		n.Claim(row)
+		eventually(t, "the row is there", func() bool { return h.Client.HExists(t.Context(), key, "r:7").Val() })
+		row.Had = &routing.Progress{Parts: 3, Newest: routing.RecordAt{Topic: "replies", Partition: 2, Offset: 99}}
+		n.Claim(row)
+		eventually(t, "the progress is there", func() bool {
+			return h.Client.HGet(t.Context(), key, "r:7").Val() == "orders 1970-01-01T00:00:00.000Z 0000000000000000;3;replies/2/99 1"
+		})
+		looked, err := n.Look(t.Context(), s.ID)
+		must(t, err)
+		want(t, "as it was", reflect.DeepEqual(looked.Rows, []routing.Row{row}), true)
+		n.Claim(row)
 		n.Release(s.ID, 7)
 		eventually(t, "the row is gone", func() bool { return !h.Client.HExists(t.Context(), key, "r:7").Val() })
 	}},

@@ -1,0 +1,292 @@
+package routing
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"time"
+)
+
+// stream is what an open request has whose client says for how many parts it is
+// ready, or whose parts come in disorder, or are acknowledged. It belongs to
+// session.mu.
+type stream struct {
+	limited bool      // the client says for how many parts it is ready
+	ready   int       // number of the first part that it is not ready for
+	has     int       // number of the first part that it said it has not got, when it came back
+	had     *Progress // what it has acknowledged; nil for nothing
+	waiting []unacked // what it is not ready for, oldest first; the outcome may be the last
+	outcome Word      // of the request, once it is among waiting
+	ahead   []*Reply  // numbered replies before which others are missing, in order
+	gap     timer     // fires when these have been missing for too long
+	bytes   int       // of waiting and ahead, about
+}
+
+// Progress is how much of a stream a client has acknowledged.
+type Progress struct {
+	Parts  int      // from the first one on
+	Newest RecordAt // of the newest of them
+}
+
+const (
+	// partOverhead is what a part that waits counts for besides its body.
+	partOverhead = 256
+	// streamsASession is how many streams of a session may fill their bound.
+	streamsASession = 16
+)
+
+// streamed answers the request's stream, made when it is first needed.
+func (o *open) streamed() *stream {
+	if o.stream == nil {
+		o.stream = &stream{}
+	}
+	return o.stream
+}
+
+// limit makes the request one whose client is ready for parts below this number.
+func (st *stream) limit(ready int) { st.limited, st.ready = true, max(ready, 0) }
+
+// mustWait tells whether the client is not ready for a delivery.
+func (st *stream) mustWait(d *Delivery) bool {
+	return st != nil && st.limited && (len(st.waiting) > 0 || d.Part && d.N >= st.ready)
+}
+
+// Credit says that the client is ready for n more parts of the answer to its
+// request, and tells whether the request is open. It means nothing where the call
+// did not ask for it.
+func (s *Session) Credit(clientID string, n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.byClient[clientID]
+	if o != nil {
+		s.creditLocked(o, n)
+	}
+	return o != nil
+}
+
+// Ready says the same of a request that has a sink of its own.
+func (s *Session) Ready(id RequestID, n int) {
+	_, number, _ := id.Split()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.open[number]; o != nil && o.ID == id {
+		s.creditLocked(o, n)
+	}
+}
+
+func (s *Session) creditLocked(o *open, n int) {
+	if st := o.stream; st != nil && st.limited && n > 0 {
+		st.ready = min(st.ready+n, math.MaxInt32)
+		s.resumeStreamLocked(o)
+	}
+}
+
+// waitLocked keeps a delivery until the client is ready for it.
+func (s *Session) waitLocked(o *open, d Delivery) {
+	st := o.stream
+	u := unackedOf(o, d)
+	u.bytes += partOverhead
+	if d.Reply != nil && !s.keepsLocked(o) {
+		u.safe = true // no other node could ever answer with it: it need not be kept elsewhere
+		d.Reply.done()
+	}
+	st.waiting = append(st.waiting, u)
+	s.waits++
+	s.waitsFor(o, u.bytes)
+	if s.keepsLocked(o) {
+		s.armPatienceLocked(u.since)
+	}
+	if d.Part {
+		s.boundLocked(o)
+	}
+}
+
+// keepsLocked tells whether what is delivered to a request is kept until it is
+// acknowledged.
+func (s *Session) keepsLocked(o *open) bool { return s.acks && o.own == nil }
+
+// waitsFor counts bytes that wait, or no longer do.
+func (s *Session) waitsFor(o *open, bytes int) {
+	o.stream.bytes += bytes
+	if o.own == nil {
+		s.waitBytes += bytes
+	}
+}
+
+// boundLocked ends a request of which more waits than may.
+func (s *Session) boundLocked(o *open) {
+	limit := s.router.limits.Stream
+	if o.stream.bytes <= limit && (o.own != nil || s.waitBytes <= streamsASession*limit) {
+		return
+	}
+	s.router.log.Warn("stream has no reader", "request", string(o.ID), "service", o.Service.Name, "bytes", o.stream.bytes, "limit", limit)
+	s.failLocked(o, &Error{Word: Overloaded, Outcome: Unknown, Message: "more of the answer waits for its client to be ready than may"})
+}
+
+// resumeStreamLocked delivers what the client is ready for.
+func (s *Session) resumeStreamLocked(o *open) {
+	st := o.stream
+	for len(st.waiting) > 0 {
+		u := st.waiting[0]
+		if u.Part && u.N >= st.ready {
+			return
+		}
+		st.waiting[0] = unacked{}
+		st.waiting = st.waiting[1:]
+		s.waits--
+		s.waitsFor(o, -u.bytes)
+		u.bytes -= partOverhead
+		if !u.Part {
+			s.forgetLocked(o, st.outcome)
+		}
+		if u.Trace != nil {
+			u.Trace.Pushed = time.Now()
+		}
+		s.handLocked(o, u)
+	}
+	st.waiting = nil
+}
+
+// discardLocked drops what waits for a request that ends otherwise.
+func (s *Session) discardLocked(o *open, why Drop) {
+	st := o.stream
+	if st == nil {
+		return
+	}
+	for i := range st.waiting {
+		u := &st.waiting[i]
+		o.spilled = o.spilled || u.asked
+		if u.Reply != nil {
+			s.router.drop(u.Reply, why)
+		}
+	}
+	for _, reply := range st.ahead {
+		s.router.drop(reply, why)
+	}
+	s.emptyLocked(o)
+}
+
+// emptyLocked forgets what waits for a request.
+func (s *Session) emptyLocked(o *open) {
+	st := o.stream
+	s.waits -= len(st.waiting)
+	s.waitsFor(o, -st.bytes)
+	s.router.wheel.disarm(&st.gap)
+	st.waiting, st.ahead, st.outcome = nil, nil, ""
+}
+
+// eachWaitingLocked calls do for all that waits for clients to be ready.
+func (s *Session) eachWaitingLocked(do func(u *unacked)) {
+	if s.waits == 0 {
+		return
+	}
+	for _, o := range s.open {
+		if o.stream != nil {
+			for i := range o.stream.waiting {
+				do(&o.stream.waiting[i])
+			}
+		}
+	}
+}
+
+// findWaitingLocked answers the delivery of a reply's record that waits for its
+// client to be ready; nil where there is none.
+func (s *Session) findWaitingLocked(reply *Reply) *unacked {
+	_, n, _ := reply.ID.Split()
+	if o := s.open[n]; o != nil && o.stream != nil {
+		for i := range o.stream.waiting {
+			if u := &o.stream.waiting[i]; u.ID == reply.ID && u.from == reply.From {
+				return u
+			}
+		}
+	}
+	return nil
+}
+
+// leftLocked answers the replies that wait for a request, oldest first, for another
+// node to take.
+func (o *open) leftLocked() (left []*Reply) {
+	if o.stream == nil {
+		return nil
+	}
+	for i := range o.stream.waiting {
+		if u := &o.stream.waiting[i]; u.Reply != nil && !u.safe {
+			left = append(left, u.Reply)
+		}
+	}
+	return slices.Concat(left, o.stream.ahead)
+}
+
+// StreamAt is what a client that comes back says of a request that is answered in
+// parts.
+type StreamAt struct {
+	ClientID string
+	Next     int // the number of the first part that it has not got
+	Credit   int // how many more it is ready for
+}
+
+// goOnLocked delivers what clients have become ready for while they were away.
+func (s *Session) goOnLocked() {
+	for _, o := range slices.Collect(maps.Values(s.open)) {
+		if o.stream != nil && len(o.stream.waiting) > 0 {
+			s.resumeStreamLocked(o)
+		}
+	}
+}
+
+// settleWaitingLocked forgets what waits for a request that another node has ended.
+func (s *Session) settleWaitingLocked(o *open) {
+	for _, reply := range o.leftLocked() {
+		reply.done()
+	}
+	if o.stream != nil {
+		s.emptyLocked(o)
+	}
+}
+
+// restateLocked takes the clients' words on their streams.
+func (s *Session) restateLocked(streams []StreamAt) {
+	for _, at := range streams {
+		if o := s.byClient[at.ClientID]; o != nil {
+			st := o.streamed()
+			st.has = max(st.has, at.Next)
+			st.limit(at.Next + at.Credit)
+		}
+	}
+}
+
+// ackedLocked notes how much of a stream its client has acknowledged, where the next
+// owner of the session will look for it.
+func (s *Session) ackedLocked(n uint64, had *Progress) {
+	if o := s.open[n]; o != nil {
+		o.streamed().had = had
+		s.router.table.Claim(o.row())
+		return
+	}
+	for i := range s.unacked {
+		if u := &s.unacked[i]; u.n == n && !u.Part {
+			u.had = had
+			s.router.table.Claim(u.row(s.id))
+			return
+		}
+	}
+}
+
+// catchUpLocked takes what the table knows of a request that another node has had
+// meanwhile.
+func (s *Session) catchUpLocked(o *open, had *Progress) {
+	if had == nil || had.Parts <= o.parts {
+		return
+	}
+	o.parts, o.newest = had.Parts, had.Newest
+	st := o.streamed()
+	st.had = had
+	for len(st.waiting) > 0 && st.waiting[0].Part && st.waiting[0].N < had.Parts {
+		if u := st.waiting[0]; u.Reply != nil {
+			u.Reply.done()
+		}
+		s.waits--
+		s.waitsFor(o, -st.waiting[0].bytes)
+		st.waiting = st.waiting[1:]
+	}
+}
