@@ -25,6 +25,7 @@ func (c *conn) takeCall(p *parser, m *message, to *batch) {
 	} else {
 		call.Service = string(m.method) // the router's error quotes it
 	}
+	call.Limited = call.Limited && c.v1 // the plain door gets no parts at all
 	if to != nil && !call.Notify {
 		to.submit(call, m)
 		return

@@ -21,6 +21,10 @@ func (c *conn) takeControl(p *parser, m *message, to *batch) {
 		var found bool
 		found, e = c.cancel(p, m.params)
 		answer = strconv.FormatBool(found)
+	case "$/credit":
+		var found bool
+		found, e = c.credit(p, m.params)
+		answer = strconv.FormatBool(found)
 	case "$/ping":
 		c.sendText([]byte(`{"jsonrpc":"2.0","method":"$/pong"}`))
 	case "$/bye":

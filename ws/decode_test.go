@@ -13,6 +13,7 @@ import (
 var seeds = []string{
 	`{"jsonrpc":"2.0","id":1,"method":"orders","params":{"a":[1,"x",null]},"meta":{"key":"k","timeout":5000,"headers":{"x-a":"b"},"want":["trace","headers"]}}`,
 	`{"jsonrpc":"2.0","method":"$/hello","params":{"token":"t","resume":{"session":"s","secret":"x","open":[1,"2"]},"accepted":true}}`,
+	`{"jsonrpc":"2.0","method":"$/credit","params":{"id":1,"n":16}}`, `{"params":{"resume":{"streams":[{"id":7,"next":5,"credit":27}]}},"meta":{"credit":8}}`,
 	`[{"jsonrpc":"2.0","id":"a","method":"x"},1,[]]`, `{"jsonrpc":"2.0","method":"$/ack","params":{"seq":6}}`,
 	`hi`, `null`, `[]`, `{}`, ``, `{"\u0069d":1,"id":"\ud800"}`, `{"params": {"a":1,"a":2} ,"x":{}}`, `{"params":{"$bytes":"aGk="}}`,
 	strings.Repeat("[", 70) + strings.Repeat("]", 70), `{"a":"\"[[["}`, "{\"a\":\"\xff\"}", "\ufeff{}", `{"a":1e999}`, `1 2`,
@@ -90,6 +91,9 @@ func readAllOf(t *testing.T, p *parser, m *message) {
 	}
 	_, _ = p.hello(m.params, 8)
 	_, _ = p.only(m.params, "seq")
+	if id, n, e := p.credit(m.params); e == nil && (id == "" || n < 1) {
+		t.Fatalf("%q is credit for %q: %d", m.params, id, n)
+	}
 }
 
 // FuzzBatch: a batch is taken apart into what the standard library finds in it.

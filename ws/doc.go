@@ -17,10 +17,11 @@
 //
 // From the client:
 //
-//	{"jsonrpc":"2.0","method":"$/hello","params":{"token":"…","resume":{"session":"…","secret":"…","open":[1,7]},"accepted":true}}
+//	{"jsonrpc":"2.0","method":"$/hello","params":{"token":"…","resume":{"session":"…","secret":"…","open":[1,7],"streams":[{"id":7,"next":5,"credit":27}]},"accepted":true}}
 //	{"jsonrpc":"2.0","id":1,"method":"orders","params":{…},"meta":{"key":"k","timeout":5000,"headers":{"x-a":"b"},"want":["trace","headers"]}}
 //	{"jsonrpc":"2.0","method":"$/ack","params":{"seq":6}}
 //	{"jsonrpc":"2.0","method":"$/cancel","params":{"id":1}}
+//	{"jsonrpc":"2.0","method":"$/credit","params":{"id":1,"n":16}}
 //	{"jsonrpc":"2.0","method":"$/ping"}
 //	{"jsonrpc":"2.0","method":"$/bye"}
 //	{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}
@@ -51,6 +52,20 @@
 // A socket that has lived for long, or whose node drains, is told $/goaway, and is
 // closed later (1012) when it has not gone by itself.
 //
+// # Streams
+//
+// A service may answer in parts, each a $/reply with its number n, from 0 on without a
+// gap; the response ends them. A client that says in meta.credit for how many parts it
+// is ready gets no more than that until it says $/credit, which adds n to it. The rest
+// waits, behind it the response, and no deadline runs once that is there. Up to 1 MiB
+// of a stream waits; of one that is longer the request ends as overloaded. Other
+// requests of the session are not affected. Without meta.credit parts come as they are.
+//
+// A client that resumes says of each such request, in streams, what it has (all parts
+// before next) and for how many more it is ready; a $/credit that it said before means
+// nothing then. What it does not say of a request is as it was, or without limit where
+// the session has changed its node.
+//
 // Not there yet: $/attach, subscriptions and tokens (which are ignored).
 //
 // # Messages
@@ -74,7 +89,8 @@
 // becomes result as it is, an empty one null, any other {"$bytes":…}.
 //
 // meta of a request: key is the record key; timeout is in milliseconds, whole,
-// from 1 to the service's longest; headers become record headers (lower-case
+// from 1 to the service's longest; credit is for how many parts the client is ready
+// (see Streams); headers become record headers (lower-case
 // tokens, at most 32 and 8 KiB in all, none of the names that Parley or a
 // dialect uses); want lists what the response's meta is to have. Members that
 // are unknown are ignored, others of the wrong shape are invalid_params.

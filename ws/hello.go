@@ -16,6 +16,7 @@ type hello struct {
 	session  string
 	secret   string
 	open     [][]byte // ids that the client still waits for
+	streams  []routing.StreamAt
 }
 
 // hello makes the session one that acknowledges: the client's own, where it has
@@ -65,7 +66,7 @@ func (c *conn) resume(ctx context.Context, h *hello) bool {
 		ids[i] = string(id)
 	}
 	_, missing, e := c.server.o.Router.Resume(ctx, routing.ResumeSession{
-		ID: routing.SessionID(h.session), Secret: h.secret, Open: ids, Sink: c,
+		ID: routing.SessionID(h.session), Secret: h.secret, Open: ids, Streams: h.streams, Sink: c,
 		Attached: func(s *routing.Session) {
 			c.setSession(s)
 			c.sendText(c.server.appendWelcome(nil, s, true))
@@ -122,7 +123,7 @@ func (p *parser) hello(params []byte, maxOpen int) (h hello, e *routing.Error) {
 
 // resume reads the resume of a hello.
 func (p *parser) resume(text []byte, maxOpen int, h *hello) (e *routing.Error) {
-	var list []byte
+	var list, streams []byte
 	e = p.each(text, "resume", func(name, value []byte) *routing.Error {
 		kind := jsontext.Value(value).Kind()
 		switch string(unquote(name)) {
@@ -139,11 +140,17 @@ func (p *parser) resume(text []byte, maxOpen int, h *hello) (e *routing.Error) {
 		case "open":
 			list = value
 			return mustBe(kind == '[', "resume.open", "an array of ids")
+		case "streams":
+			streams = value
+			return mustBe(kind == '[', "resume.streams", "an array")
 		}
 		return nil
 	})
 	if e == nil && list != nil {
 		h.open, e = p.ids(list, maxOpen)
+	}
+	if e == nil && streams != nil {
+		h.streams, e = p.streams(streams, maxOpen)
 	}
 	return e
 }

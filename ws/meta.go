@@ -17,7 +17,7 @@ const (
 )
 
 // metaParts are the members of meta that the gateway knows, as JSON texts.
-type metaParts struct{ key, timeout, headers, want []byte }
+type metaParts struct{ key, timeout, headers, want, credit []byte }
 
 // meta reads what a request's meta asks for into the call.
 func (p *parser) meta(raw []byte, call *routing.Call, service *routing.Service, reserved func(string) bool) *routing.Error {
@@ -38,6 +38,13 @@ func (p *parser) meta(raw []byte, call *routing.Call, service *routing.Service, 
 		if e := readTimeout(parts.timeout, call, service); e != nil {
 			return e
 		}
+	}
+	if parts.credit != nil {
+		n, ok := wholeNumber(parts.credit, 0)
+		if !ok {
+			return badParams("meta.credit must be how many parts the client is ready for, from 0 to %d", maxCredit)
+		}
+		call.Limited, call.Credit = true, n
 	}
 	if parts.want != nil {
 		if e := p.wants(parts.want, call); e != nil {
@@ -61,6 +68,8 @@ func (parts *metaParts) take(name, value []byte) *routing.Error {
 		at = &parts.headers
 	case "want":
 		at = &parts.want
+	case "credit":
+		at = &parts.credit
 	default:
 		return nil
 	}

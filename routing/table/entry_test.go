@@ -85,6 +85,7 @@ func FuzzDecodeHeld(f *testing.F) {
 func FuzzRow(f *testing.F) {
 	f.Add("r:1", "orders 2025-11-24T16:00:00.123Z 00000000000000ff 1")
 	f.Add("r:18446744073709551615", "a 2025-11-24T16:00:00.123Z ffffffffffffffff a b ")
+	f.Add("r:2", "orders 2025-11-24T16:00:00.123Z 00000000000000ff;3;replies/2/99 1")
 	f.Add("x", "")
 	f.Fuzz(func(t *testing.T, field, text string) {
 		row, err := parseRow("s", field, text)
@@ -92,7 +93,7 @@ func FuzzRow(f *testing.F) {
 			return
 		}
 		again, err := parseRow("s", rowField(row.N), rowText(row))
-		if err != nil || again != row {
+		if err != nil || !reflect.DeepEqual(again, row) {
 			t.Fatalf("%v, %v: not %v", again, err, row)
 		}
 	})
