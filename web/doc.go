@@ -31,11 +31,30 @@
 // without a content type gets none. It runs no script in the gateway's own
 // origin (Content-Security-Policy: sandbox), whatever its type.
 //
-// A service that answers with a stream is waited for until its final reply; the
-// caller gets one JSON array of all replies, in order. What is not JSON stands in
-// it as {"$bytes":"<base64>"}, and an empty final reply is left out. The parts
-// may have as many bytes together as a request's body, else the call ends as
+// # Streams
+//
+// A service that answers in parts is waited for until its final reply; the caller gets
+// one JSON array of all replies, in order. What is not JSON stands in it as
+// {"$bytes":"<base64>"}, and an empty final reply is left out. So many parts may be in
+// an array, and so many bytes (Options.ArrayParts, ArrayBytes), else the call ends as
 // too_large; a stream that ends in an error is that error alone.
+//
+// A caller that would rather have the parts as they come says so by Accept:
+//
+//	Accept: application/x-ndjson   one JSON value a line, the final reply last. An error
+//	                               is the last line: {"$error":{…the problem…}}
+//	Accept: text/event-stream      server-sent events: part, then result or error (a
+//	                               problem); id: <RequestID>/<n>, /end for the last
+//
+// Status and headers are those of the first reply, an error before it is a response of
+// its own. A stream of events that is silent for 15 s gets a comment, and its status,
+// 200, with the first. A browser's EventSource comes back by itself and says
+// Last-Event-ID: the request is not made again; after the end the answer is 204, at
+// which it stops, else 410.
+//
+// A stream takes as many parts as its caller reads; at most 32 wait here, the others
+// with the router, which ends the request of a caller that is too far behind
+// (overloaded). A caller that has left frees all of it.
 //
 // # Problems
 //

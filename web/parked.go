@@ -16,7 +16,8 @@ import (
 type parked struct {
 	outcome chan routing.Delivery // room for the one outcome: Deliver never blocks
 
-	limit   int64    // bytes of all parts
+	most    int      // parts
+	limit   int64    // bytes of all of them
 	parts   [][]byte // bodies of a streamed answer
 	size    int64
 	over    bool      // the outcome has been given
@@ -31,7 +32,7 @@ func (s *Server) takeParked() *parked {
 	if p == nil {
 		p = &parked{outcome: make(chan routing.Delivery, 1)}
 	}
-	p.limit = s.body
+	p.most, p.limit = s.arrayParts, s.arrayBytes
 	return p
 }
 
@@ -58,11 +59,11 @@ func (p *parked) Deliver(d routing.Delivery) {
 	case d.Part:
 		p.add(d.Reply.Body)
 		d.Written()
-		if p.size > p.limit {
+		if p.size > p.limit || len(p.parts) > p.most {
 			p.tooLong = true
 			p.give(routing.Delivery{ID: d.ID, Trace: d.Trace, Err: &routing.Error{
-				Word: routing.TooLarge, Outcome: routing.Unknown,
-				Message: fmt.Sprintf("the service's stream has more than %d bytes: take it over a socket", p.limit),
+				Word: routing.TooLarge, Outcome: routing.Done,
+				Message: fmt.Sprintf("the service's stream has more than %d bytes or %d parts: ask for %s or %s", p.limit, p.most, typeEvents, typeLines),
 			}})
 		}
 	default:

@@ -62,6 +62,22 @@ type serviceWords struct {
 
 // writeProblem answers with e; status 0 stands for the word's own.
 func (s *Server) writeProblem(w http.ResponseWriter, status int, e *routing.Error, id routing.RequestID) {
+	p, k := newProblem(status, e, id)
+	h := w.Header()
+	if k.after > 0 {
+		h["Retry-After"] = []string{strconv.Itoa(k.after)}
+	}
+	if e.Word == routing.Unauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	delete(h, "Etag") // a reply's is not this body's
+	h["Content-Type"] = []string{"application/problem+json"}
+	h["Cache-Control"] = []string{"no-store"}
+	_ = send(w, p.Status, s.marshalProblem(&p)) // a client that has left needs no problem
+}
+
+// newProblem makes the problem of e; status 0 stands for the word's own.
+func newProblem(status int, e *routing.Error, id routing.RequestID) (problem, kind) {
 	k, known := kinds[e.Word]
 	if !known {
 		k = kinds[routing.Internal]
@@ -76,21 +92,21 @@ func (s *Server) writeProblem(w http.ResponseWriter, status int, e *routing.Erro
 	if e.Word == routing.FromService && e.Reply != nil {
 		p.fromService(e.Reply)
 	}
-	h := w.Header()
-	if k.after > 0 {
-		h["Retry-After"] = []string{strconv.Itoa(k.after)}
-	}
-	if e.Word == routing.Unauthorized {
-		h.Set("WWW-Authenticate", "Bearer")
-	}
-	delete(h, "Etag") // a reply's is not this body's
-	h["Content-Type"] = []string{"application/problem+json"}
-	h["Cache-Control"] = []string{"no-store"}
-	body, err := json.Marshal(&p)
+	return p, k
+}
+
+// problemText is e as JSON, for a response that has begun.
+func (s *Server) problemText(e *routing.Error, id routing.RequestID) []byte {
+	p, _ := newProblem(0, e, id)
+	return s.marshalProblem(&p)
+}
+
+func (s *Server) marshalProblem(p *problem) []byte {
+	body, err := json.Marshal(p)
 	if err != nil {
-		s.log.Error("problem cannot be written as JSON", "request", string(id), "err", err)
+		s.log.Error("problem cannot be written as JSON", "request", string(p.Request), "err", err)
 	}
-	_ = send(w, p.Status, body) // a client that has left needs no problem
+	return body
 }
 
 // fromService puts in what the service itself said.

@@ -31,7 +31,14 @@ type Options struct {
 	// with parley- never are theirs.
 	Reserved func(name string) bool
 
-	Body    int64        // bytes of a request's body: 1 MiB
+	Body int64 // bytes of a request's body: 1 MiB
+
+	// ArrayParts and ArrayBytes bound a streamed answer that a client takes as one
+	// array: 10,000 and 1 MiB. KeepAlive is how long a stream of events is silent: 15 s.
+	ArrayParts int
+	ArrayBytes int64
+	KeepAlive  time.Duration
+
 	Origins []string     // besides the gateway's own; "*" for all
 	Page    *PageOptions // nil: no demo page
 	Ready   []Check      // what /readyz asks
@@ -47,6 +54,11 @@ type Server struct {
 	standard *forward // of services that have no list of their own
 	reserved func(string) bool
 	body     int64
+
+	arrayParts int
+	arrayBytes int64
+	keepAlive  time.Duration
+
 	origins  origins
 	ready    readiness
 	log      *slog.Logger
@@ -75,6 +87,16 @@ func New(o Options) (*Server, error) {
 	}
 	if s.body <= 0 {
 		s.body = 1 << 20
+	}
+	s.arrayParts, s.arrayBytes, s.keepAlive = o.ArrayParts, o.ArrayBytes, o.KeepAlive
+	if s.arrayParts <= 0 {
+		s.arrayParts = 10_000
+	}
+	if s.arrayBytes <= 0 {
+		s.arrayBytes = 1 << 20
+	}
+	if s.keepAlive <= 0 {
+		s.keepAlive = 15 * time.Second
 	}
 	if s.reserved == nil {
 		s.reserved = func(string) bool { return false }

@@ -31,6 +31,11 @@ func (s *Server) serveService(w http.ResponseWriter, r *http.Request) {
 		s.refuseCall(w, r, service, goingAway())
 		return
 	}
+	form := streamForm(r.Header["Accept"])
+	if last := r.Header.Get("Last-Event-ID"); last != "" && form != nil {
+		s.streamsOver(w, r, last)
+		return
+	}
 	call, wait, e := s.readCall(w, r, service, below)
 	switch {
 	case e != nil:
@@ -39,7 +44,11 @@ func (s *Server) serveService(w http.ResponseWriter, r *http.Request) {
 		s.refuseCall(w, r, service, goingAway())
 	default:
 		defer s.calls.leave()
-		s.park(w, r, call, wait)
+		if form != nil {
+			s.stream(w, r, call, wait, form)
+		} else {
+			s.park(w, r, call, wait)
+		}
 	}
 }
 
@@ -92,14 +101,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, p *parked, d rou
 		w.Header()["Preference-Applied"] = []string{wait}
 	}
 	if d.Err != nil {
-		if d.Err.Word == routing.FromService {
-			s.log.Debug("service answers an error", "request", string(d.ID), "detail", d.Err.Message)
-		} else if p.tooLong {
+		if p.tooLong {
 			s.logProblem(r, d.Err, d.ID)
 		}
-		setIdentity(w.Header(), &d)
-		s.writeServiceHeaders(w.Header(), &d)
-		s.writeProblem(w, 0, d.Err, d.ID)
+		s.writeFailure(w, &d)
 		return
 	}
 	if err := s.writeReply(w, p, &d); err != nil {
@@ -107,6 +112,16 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, p *parked, d rou
 		return
 	}
 	s.observer.Stage(routing.StagePush, time.Since(p.at))
+}
+
+// writeFailure answers with an outcome that is an error.
+func (s *Server) writeFailure(w http.ResponseWriter, d *routing.Delivery) {
+	if d.Err.Word == routing.FromService {
+		s.log.Debug("service answers an error", "request", string(d.ID), "detail", d.Err.Message)
+	}
+	setIdentity(w.Header(), d)
+	s.writeServiceHeaders(w.Header(), d)
+	s.writeProblem(w, 0, d.Err, d.ID)
 }
 
 // lost counts a reply whose caller left before it was written.
@@ -121,7 +136,7 @@ func (s *Server) lost(d routing.Delivery, err error) {
 
 // submit hands a call to the server's own session, opened anew should it have
 // ended.
-func (s *Server) submit(r *http.Request, call *routing.Call, p *parked) (*routing.Session, routing.RequestID, *routing.Error) {
+func (s *Server) submit(r *http.Request, call *routing.Call, to routing.Sink) (*routing.Session, routing.RequestID, *routing.Error) {
 	session := s.session.Load()
 	if session == nil {
 		var e *routing.Error
@@ -129,14 +144,14 @@ func (s *Server) submit(r *http.Request, call *routing.Call, p *parked) (*routin
 			return nil, "", e
 		}
 	}
-	id, e := session.Submit(call, p)
+	id, e := session.Submit(call, to)
 	if e == nil || e.Word != routing.SessionGone {
 		return session, id, e
 	}
 	if session, e = s.openSession(r, session); e != nil {
 		return nil, "", e
 	}
-	id, e = session.Submit(call, p)
+	id, e = session.Submit(call, to)
 	return session, id, e
 }
 

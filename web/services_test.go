@@ -219,7 +219,7 @@ func TestTrace(t *testing.T) {
 
 // A streamed answer is one JSON array, and no part of it holds up commits.
 func TestStreamIsCollected(t *testing.T) {
-	g := newGateway(t, func(o *Options) { o.Body = 20 })
+	g := newGateway(t, func(o *Options) { o.ArrayBytes = 20 })
 	stream := func(parts ...string) func(*routing.Request) []*routing.Reply {
 		return func(*routing.Request) (replies []*routing.Reply) {
 			for i, part := range parts {
