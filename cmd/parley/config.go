@@ -26,6 +26,7 @@ type Config struct {
 	Redis    RedisConfig              `key:"redis"`
 	Services map[string]ServiceConfig `key:"services"` // by the name that clients use
 	Sessions SessionsConfig           `key:"sessions"`
+	Streams  StreamsConfig            `key:"streams"`
 	Limits   LimitsConfig             `key:"limits"`
 
 	Origins  []string  `key:"origins" help:"origins of web pages that may call, besides the gateway's own; * for all"`
@@ -114,6 +115,15 @@ type SessionsConfig struct {
 	Ping         Duration `key:"ping" help:"time between pings, give or take a tenth"`
 }
 
+// StreamsConfig bounds an answer that comes in parts.
+type StreamsConfig struct {
+	Waiting    Size     `key:"waiting" help:"bytes of a streamed answer that may wait for a client that is not ready; one with more ends as overloaded"`
+	Gap        Duration `key:"gap" help:"a numbered part may be so much later than those behind it; then its request ends"`
+	ArrayParts int      `key:"array_parts" help:"parts of an answer that an HTTP client takes as one array"`
+	ArrayBytes Size     `key:"array_bytes" help:"bytes of an answer that an HTTP client takes as one array"`
+	KeepAlive  Duration `key:"keep_alive" help:"time of silence after which a stream of events gets a comment"`
+}
+
 // LimitsConfig bounds one node.
 type LimitsConfig struct {
 	InFlight int `key:"in_flight" help:"open requests a node; more are overloaded"`
@@ -140,6 +150,9 @@ func defaultConfig() Config {
 		Sessions: SessionsConfig{
 			Resume: Duration(2 * time.Minute), OpenRequests: 256, SendQueue: 1 << 20, Frame: 1 << 20,
 			HelloTimeout: Duration(5 * time.Second), MaxAge: Duration(30 * time.Minute), Ping: Duration(25 * time.Second),
+		},
+		Streams: StreamsConfig{
+			Waiting: 1 << 20, Gap: Duration(5 * time.Second), ArrayParts: 10_000, ArrayBytes: 1 << 20, KeepAlive: Duration(15 * time.Second),
 		},
 		Limits:   LimitsConfig{InFlight: 100_000, Sessions: 1_000_000},
 		Page:     true,

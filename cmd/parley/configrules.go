@@ -150,6 +150,15 @@ func (k *checker) sessions() {
 	between(k, "sessions.ping", s.Ping, Duration(100*time.Millisecond), minutes(10))
 }
 
+func (k *checker) streams() {
+	s := k.config.Streams
+	between(k, "streams.waiting", s.Waiting, 1<<10, 1<<30)
+	between(k, "streams.gap", s.Gap, Duration(100*time.Millisecond), minutes(5))
+	between(k, "streams.array_parts", s.ArrayParts, 1, 10_000_000)
+	between(k, "streams.array_bytes", s.ArrayBytes, 1<<10, 1<<30)
+	between(k, "streams.keep_alive", s.KeepAlive, Duration(100*time.Millisecond), minutes(10))
+}
+
 func (k *checker) limits() {
 	l := k.config.Limits
 	between(k, "limits.in_flight", l.InFlight, 1, 100_000_000)

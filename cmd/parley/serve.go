@@ -210,6 +210,7 @@ func (n *node) joinKafka() (err error) {
 		Limits: routing.Limits{
 			OpenRequests: n.cfg.Sessions.OpenRequests, InFlight: n.cfg.Limits.InFlight, Sessions: n.cfg.Limits.Sessions, Reply: int(n.cfg.Sessions.Frame),
 			Resume: time.Duration(n.cfg.Sessions.Resume), Unacked: int(n.cfg.Sessions.SendQueue),
+			Stream: int(n.cfg.Streams.Waiting), Gap: time.Duration(n.cfg.Streams.Gap),
 		},
 	})
 	n.replies, err = kafka.NewReplies(n.watched("consumer"), kafka.RepliesOptions{
@@ -254,6 +255,7 @@ func (n *node) joinDoors() (err error) {
 	}
 	n.edge, err = web.New(web.Options{
 		Router: n.router, Socket: n.sockets, Forward: forward, Reserved: kafka.ReservedHeader, Body: int64(s.Frame), Origins: origins,
+		ArrayParts: n.cfg.Streams.ArrayParts, ArrayBytes: int64(n.cfg.Streams.ArrayBytes), KeepAlive: time.Duration(n.cfg.Streams.KeepAlive),
 		Page: n.page(), Ready: n.checks(), Log: n.log, Observer: n.metrics,
 	})
 	return err
