@@ -30,7 +30,8 @@ type Limits struct {
 	Patience     time.Duration // an unacknowledged delivery may hold up commits: 5 s
 	Resume       time.Duration // a session lives without a socket: 2 min
 	Unacked      int           // bytes of replies that a session keeps in memory: 1 MiB
-	Stream       int           // bytes of a streamed answer that wait for a client which is not ready: 1 MiB
+	Stream       int           // bytes of a streamed answer that wait for a client which is not ready: 16 MiB
+	Streams      int           // bytes of all of them on a node: 256 MiB
 	Gap          time.Duration // a part of a stream may be later than those behind it: 5 s
 }
 
@@ -61,6 +62,7 @@ type Router struct {
 	sessions  sync.Map // SessionID -> *Session
 	attached  atomic.Int64
 	inFlight  atomic.Int64
+	waiting   atomic.Int64 // bytes of streams that wait for clients to be ready
 	brakes    brakes
 	strangers chan *Reply     // replies for other nodes, on their way to the table
 	astray    *queue[*Reply]  // replies whose session has left this node
@@ -92,7 +94,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		at   *int
 		than int
-	}{{&l.OpenRequests, 256}, {&l.InFlight, 100_000}, {&l.Sessions, 1_000_000}, {&l.Reply, 1 << 20}, {&l.Strangers, 1 << 16}, {&l.Unacked, 1 << 20}, {&l.Stream, 1 << 20}} {
+	}{{&l.OpenRequests, 256}, {&l.InFlight, 100_000}, {&l.Sessions, 1_000_000}, {&l.Reply, 1 << 20}, {&l.Strangers, 1 << 16}, {&l.Unacked, 1 << 20}, {&l.Stream, 16 << 20}, {&l.Streams, 256 << 20}} {
 		if *d.at <= 0 {
 			*d.at = d.than
 		}

@@ -79,9 +79,8 @@ type Session struct {
 	resumers int     // clients that wait for the table to give the session back
 	early    []early // replies that came while the session was resuming, or for requests that may yet be known
 
-	waits     int     // deliveries for which clients are not ready: they are with their open requests
-	waitBytes int     // of these, without those that have sinks of their own
-	finals    *finals // where its newest streams have ended; nil without any
+	waits  int     // deliveries for which clients are not ready: they are with their open requests
+	finals *finals // where its newest streams have ended; nil without any
 
 	seq      uint64    // of the newest delivery to the sink
 	unacked  []unacked // deliveries that wait for their acknowledgement: seq rises by one

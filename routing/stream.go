@@ -28,12 +28,8 @@ type Progress struct {
 	Newest RecordAt // of the newest of them
 }
 
-const (
-	// partOverhead is what a part that waits counts for besides its body.
-	partOverhead = 256
-	// streamsASession is how many streams of a session may fill their bound.
-	streamsASession = 16
-)
+// partOverhead is what a part that waits counts for besides its body.
+const partOverhead = 256
 
 // streamed answers the request's stream, made when it is first needed.
 func (o *open) streamed() *stream {
@@ -108,15 +104,13 @@ func (s *Session) keepsLocked(o *open) bool { return s.acks && o.own == nil }
 // waitsFor counts bytes that wait, or no longer do.
 func (s *Session) waitsFor(o *open, bytes int) {
 	o.stream.bytes += bytes
-	if o.own == nil {
-		s.waitBytes += bytes
-	}
+	s.router.waiting.Add(int64(bytes))
 }
 
 // boundLocked ends a request of which more waits than may.
 func (s *Session) boundLocked(o *open) {
 	limit := s.router.limits.Stream
-	if o.stream.bytes <= limit && (o.own != nil || s.waitBytes <= streamsASession*limit) {
+	if o.stream.bytes <= limit && s.router.waiting.Load() <= int64(s.router.limits.Streams) {
 		return
 	}
 	s.router.log.Warn("stream has no reader", "request", string(o.ID), "service", o.Service.Name, "bytes", o.stream.bytes, "limit", limit)

@@ -126,7 +126,7 @@ func TestCredit(t *testing.T) {
 		synctest.Wait()
 		want(t, "held at the end", w.held(s.id), 0)
 		want(t, "rows", w.rows(s.id), 0)
-		want(t, "waits", s.waits+s.waitBytes, 0)
+		want(t, "waits", s.waits+int(s.router.waiting.Load()), 0)
 	})
 }
 
@@ -149,7 +149,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		want(t, "settled", len(b.received.offsets()), 20)
 		want(t, "the socket stays", len(c.left), 0)
 		want(t, "open", s.OpenRequests(), 1)
-		want(t, "waits", s.waits+s.waitBytes, 0)
+		want(t, "waits", s.waits+int(s.router.waiting.Load()), 0)
 	})
 }
 
@@ -169,7 +169,7 @@ func TestEndsWhileItWaits(t *testing.T) {
 			b.deliver(t, b.part(id, 0, false), b.part(id, 1, false), b.part(id, 3, false), b.part(id, 2, true))
 			end(s, id)
 			want(t, "settled", len(b.received.offsets()), 4)
-			want(t, "waits", s.waits+s.waitBytes, 0)
+			want(t, "waits", s.waits+int(s.router.waiting.Load()), 0)
 			want(t, "open", b.OpenRequests(), 0)
 		})
 	}

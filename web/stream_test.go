@@ -205,7 +205,7 @@ func TestSlowReaderOfStream(t *testing.T) {
 		synctest.Wait()
 		q := g.topic.last()
 		for n := range 500 {
-			g.router.Deliver(t.Context(), []*routing.Reply{{ID: q.ID, Place: n + 1, Body: bytes.Repeat([]byte("1"), 10_000)}})
+			g.router.Deliver(t.Context(), []*routing.Reply{{ID: q.ID, Place: n + 1, Body: bytes.Repeat([]byte("1"), 100_000)}})
 		}
 		if open := g.router.OpenRequests(); open != 0 {
 			t.Errorf("%d open", open)

@@ -57,8 +57,8 @@
 // A service may answer in parts, each a $/reply with its number n, from 0 on without a
 // gap; the response ends them. A client that says in meta.credit for how many parts it
 // is ready gets no more than that until it says $/credit, which adds n to it. The rest
-// waits, behind it the response, and no deadline runs once that is there. Up to 1 MiB
-// of a stream waits; of one that is longer the request ends as overloaded. Other
+// waits, behind it the response, and no deadline runs once that is there. Up to
+// 16 MiB of a stream wait; of one with more the request ends as overloaded. Other
 // requests of the session are not affected. Without meta.credit parts come as they are.
 //
 // A client that resumes says of each such request, in streams, what it has (all parts
