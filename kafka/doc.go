@@ -9,6 +9,7 @@
 //	     Receipt.Done ──▶ partition ──▶ commit              line.go, partition.go, owned.go, commits.go
 //	     table lost ──▶ Rewind        full ──▶ wait         rewind.go, flow.go
 //	     node dead ──▶ RemoveMembers ──▶ Nudge              remove.go, member.go
+//	     groups of services ──▶ Responders.Absent           responders.go, survey.go, readers.go
 //
 // # Non-obvious
 //

@@ -39,6 +39,7 @@ type Service struct {
 	MaxTimeout  time.Duration // the longest that a call may ask for
 	Dialect     string        // the header names that the service expects
 	Partitioner Partitioner   // how its producer picks the reply's partition
+	Wait        bool          // its requests may wait in the topic for somebody to serve
 }
 
 // Call is what a door asks on behalf of a client. The router keeps it, and

@@ -19,6 +19,15 @@ type Producer interface {
 	Produce(q *Request)
 }
 
+// Responders knows who serves. A request of a service that nobody serves is refused,
+// unless the service's requests may wait. One that is open already and sent again is
+// not, nor is a notification: nobody would be told, and nobody waits for it.
+type Responders interface {
+	// Absent tells whether certainly nobody serves a service. It is asked for each
+	// request, under a lock.
+	Absent(service string) bool
+}
+
 // Limits bound what a node holds. The zero value of each stands for its
 // default.
 type Limits struct {
@@ -44,18 +53,21 @@ type Options struct {
 	Observer Observer     // nil for none
 	Log      *slog.Logger // nil for none
 	Limits   Limits
+	// Responders is asked before a request is sent; nil: all services are served.
+	Responders Responders
 }
 
 // Router is one node's routing: its sessions, and the way in and out of them.
 // All its methods may be called from any goroutine.
 type Router struct {
-	node     NodeID
-	services map[string]*Service
-	producer Producer
-	table    Table
-	observer Observer
-	log      *slog.Logger
-	limits   Limits
+	node       NodeID
+	services   map[string]*Service
+	producer   Producer
+	table      Table
+	observer   Observer
+	log        *slog.Logger
+	limits     Limits
+	responders Responders
 
 	minter    minter
 	wheel     *wheel
@@ -74,7 +86,7 @@ type Router struct {
 func New(o Options) *Router {
 	r := &Router{
 		node: o.Node, services: make(map[string]*Service), producer: o.Producer, table: o.Table,
-		observer: o.Observer, log: o.Log, limits: o.Limits.withDefaults(), wheel: newWheel(),
+		observer: o.Observer, log: o.Log, limits: o.Limits.withDefaults(), wheel: newWheel(), responders: o.Responders,
 		astray: newQueue[*Reply](), holds: newQueue[Holding](), muted: newQueue[func()](),
 	}
 	for _, s := range o.Services {

@@ -75,6 +75,9 @@ func (s *Session) enter(call *Call, service *Service, own, from Sink, now time.T
 	if twin := s.byClient[call.ClientID]; twin != nil && call.ClientID != "" {
 		return twin, true, s.repeatLocked(twin, call)
 	}
+	if !service.Wait && s.router.responders != nil && s.router.responders.Absent(service.Name) {
+		return nil, false, refuse(NoResponders, true, "nobody serves %q now: try again later", service.Name)
+	}
 	if err := s.roomLocked(own); err != nil {
 		return nil, false, err
 	}

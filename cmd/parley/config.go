@@ -101,6 +101,7 @@ type ServiceConfig struct {
 	MaxTimeout     Duration `key:"max_timeout" help:"the longest that a client may ask for"`
 	Dialect        string   `key:"dialect" help:"header names that the service's framework expects; so far parley"`
 	Partitioner    string   `key:"partitioner" help:"how the service's producer picks the reply's partition from its key: murmur2, crc32, fnv1a or any"`
+	Wait           bool     `key:"wait" help:"requests wait in the topic while nobody serves; false: they are refused as no_responders"`
 	ForwardHeaders []string `key:"forward_headers" help:"HTTP request headers that become record headers; a * at the end stands for any rest"`
 }
 

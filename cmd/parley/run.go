@@ -52,6 +52,7 @@ func (n *node) run(ctx context.Context) error {
 	router := n.start("router", func(ctx context.Context) error { n.router.Run(ctx); return nil })
 	replies := n.start("replies", n.consume)
 	failover := n.start("failover", n.failover.run)
+	present := n.start("responders", n.present.Run)
 	clients := n.serveClients()
 	n.log.Info("node runs", "listen", n.clients.Addr().String(), "admin", n.cfg.Admin, "kafka", n.cfg.Kafka.Brokers, "redis", n.redis != nil)
 
@@ -66,6 +67,7 @@ func (n *node) run(ctx context.Context) error {
 	replies.stop()
 	failover.stop() // after it has told the others
 	n.producer.Close(limit)
+	present.stop()
 	router.stop()
 	table.stop()
 	n.end(limit, operators)

@@ -94,6 +94,7 @@ type node struct {
 	metrics  *web.Metrics
 	table    sharedTable
 	producer *kafka.Producer
+	present  *kafka.Responders
 	router   *routing.Router
 	replies  *kafka.Replies
 	sockets  *ws.Server
@@ -205,8 +206,10 @@ func (n *node) joinKafka() (err error) {
 	if err != nil {
 		return fmt.Errorf("configure the producer: %w", err)
 	}
+	n.joinResponders()
 	n.router = routing.New(routing.Options{
 		Node: routing.NodeID(n.cfg.Node), Services: n.services(), Producer: n.producer, Table: n.table, Observer: n.metrics, Log: n.log,
+		Responders: n.present,
 		Limits: routing.Limits{
 			OpenRequests: n.cfg.Sessions.OpenRequests, InFlight: n.cfg.Limits.InFlight, Sessions: n.cfg.Limits.Sessions, Reply: int(n.cfg.Sessions.Frame),
 			Resume: time.Duration(n.cfg.Sessions.Resume), Unacked: int(n.cfg.Sessions.SendQueue),
@@ -234,7 +237,7 @@ func (n *node) services() (all []*routing.Service) {
 	for name, s := range n.cfg.Services {
 		all = append(all, &routing.Service{
 			Name: name, Topic: s.Topic, Timeout: time.Duration(s.Timeout), MaxTimeout: time.Duration(s.MaxTimeout),
-			Dialect: s.Dialect, Partitioner: routing.Partitioner(s.Partitioner),
+			Dialect: s.Dialect, Partitioner: routing.Partitioner(s.Partitioner), Wait: s.Wait,
 		})
 	}
 	return all
