@@ -17,12 +17,19 @@ type CallOptions struct {
 	// once. Both are called by the goroutine that is in Call.
 	OnAccepted func(request string)
 	OnPart     func(Part)
+
+	// Window is for how many parts a Stream is ready that its loop has not taken: 32.
+	Window int
+	credit int // what a Stream begins with; 0 for a call that takes parts as they come
 }
 
-// Part is one of the replies before the last in a streamed answer.
+// Part is one of the replies in a streamed answer.
 type Part struct {
 	N    int    // from 0
 	Data []byte // JSON
+
+	Final bool   // it is the last one; only a Stream yields it
+	Meta  []byte // of the final one, as Reply.Meta
 }
 
 // Reply is how a service answers.
@@ -112,7 +119,9 @@ type call struct {
 	parts   uint64
 	news    []Part // to be surfaced
 	request string
-	told    bool // OnAccepted has been
+	told    bool   // OnAccepted has been
+	ready   uint64 // of a stream: number of the first part that it is not ready for
+	given   uint64 // what of that the gateway has been told
 	reply   Reply
 	err     *Error
 }

@@ -9,6 +9,12 @@
 //	defer c.Close(context.Background())
 //	reply, err := c.Call(ctx, "orders", []byte(`{"customer":"c-1"}`), client.CallOptions{Key: "c-1"})
 //
+// An answer that comes in parts is a sequence, at the reader's own pace:
+//
+//	for part, err := range c.Stream(ctx, "orders", params, client.CallOptions{}) {
+//		…
+//	}
+//
 // # What a caller can rely on
 //
 // A call ends exactly once: with the service's reply, with an *[Error], or with

@@ -130,7 +130,7 @@ func (l *link) part(p *parser, m *message) error {
 	defer c.mu.Unlock()
 	if k := c.open[a.id]; k != nil && err == nil && a.n >= k.parts {
 		k.parts = a.n + 1
-		if k.o.OnPart != nil {
+		if k.o.OnPart != nil || k.o.credit > 0 {
 			k.news = append(k.news, Part{N: int(a.n), Data: data})
 			k.wake()
 		}
@@ -173,6 +173,7 @@ func (l *link) welcome(p *parser, m *message) error {
 		l.controlLocked(item{text: appendCancel(nil, id)})
 	}
 	c.cancels = nil
+	defer c.creditAll()
 	l.ready, l.since = true, time.Now()
 	c.sockets++
 	c.mu.Unlock()

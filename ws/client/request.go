@@ -74,6 +74,10 @@ func (t *texts) meta(o *CallOptions) {
 		}
 		t.dst = append(t.dst, '}')
 	}
+	if o.credit > 0 {
+		t.member(`"credit":`)
+		t.dst = strconv.AppendInt(t.dst, int64(o.credit), 10)
+	}
 	if len(o.Want) > 0 {
 		t.member(`"want":`)
 		sep := byte('[')
@@ -100,6 +104,7 @@ type hello struct {
 	session  string // "" for a new one
 	secret   string
 	open     []uint64
+	streams  []streamAt
 }
 
 func (h *hello) append(dst []byte) []byte {
@@ -121,7 +126,8 @@ func (h *hello) append(dst []byte) []byte {
 			}
 			t.dst = strconv.AppendUint(t.dst, id, 10)
 		}
-		t.dst = append(t.dst, "]}"...)
+		t.dst = appendStreams(append(t.dst, ']'), h.streams)
+		t.dst = append(t.dst, '}')
 	}
 	return append(t.dst, "}}"...)
 }

@@ -102,6 +102,7 @@ func (c *Client) hello() hello {
 		}
 		h.open = h.open[:maxOpen]
 	}
+	h.streams = c.streamsLocked(h.open)
 	return h
 }
 
