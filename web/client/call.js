@@ -15,6 +15,7 @@ const SLEPT = 2_000; // a timer that is later than so much was held up with all 
  * @property {AbortSignal} [signal] cancels the request
  * @property {any} [note] what the events about the request bring back after a reload (JSON)
  * @property {(data: any, n: number) => void} [onPart] takes the parts of a streamed answer
+ * @property {import('./stream.js').Credit} [credit] for how many parts the reader is ready: see `stream`
  * @property {(request: string) => void} [onAccepted] told when the request is safe in Kafka
  */
 
@@ -51,6 +52,7 @@ export class Call {
     this.service = service;
     this.frame = frame;
     this.key = options.key;
+    this.credit = options.credit;
     this.#options = options;
     this.#cancel = cancel;
     /** @type {Promise<any>} */
@@ -153,8 +155,8 @@ export class Call {
  * @param {unknown} params
  * @param {RequestOptions} options
  */
-export function requestFrame(id, service, params, { key, timeout, headers, want }) {
-  const meta = { key, timeout, headers, want };
+export function requestFrame(id, service, params, { key, timeout, headers, want, credit }) {
+  const meta = { key, timeout, headers, want, credit: credit?.window };
   const asks = Object.values(meta).some((part) => part !== undefined);
   return JSON.stringify({ jsonrpc: '2.0', id, method: service, params: encodePayload(params), meta: asks ? meta : undefined });
 }

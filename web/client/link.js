@@ -151,3 +151,10 @@ export class Link {
     this.#watchdog = setTimeout(() => this.#lost(1006, 'no answer to a ping'), patience);
   }
 }
+
+/** @param {string|URL} url */
+export function socketURL(url) {
+  const absolute = new URL(url, globalThis.location?.href);
+  absolute.protocol = absolute.protocol.replace(/^http/, 'ws');
+  return absolute.href;
+}

@@ -15,26 +15,18 @@
 
 import { Acks } from './acks.js';
 import { Call, requestFrame } from './call.js';
-import { Link } from './link.js';
+import { Link, socketURL } from './link.js';
 import { Memory } from './memory.js';
+import { read, restate } from './stream.js';
 import { watchWake } from './wake.js';
-import { ParleyError, localError, parse } from './wire.js';
+import { ParleyError, localError, message, parse } from './wire.js';
 
 export { ParleyError };
 
 const QUEUE = 256; // requests that may wait for a socket, and the least that may be open
 const BACKLOG = 1 << 20; // bytes that may wait in a socket before notifications are lost
 
-/**
- * @typedef {object} ConnectOptions
- * @property {string|(() => string|Promise<string>)} [token] a JWT, or what fetches one for each socket
- * @property {typeof WebSocket} [WebSocket] where there is no global one
- * @property {import('./memory.js').Store} [storage] sessionStorage, or what is like it: the session then outlives a
- *   reload of the page. It holds the session's secret, for scripts of this origin to read. Of tabs with the same
- *   session (one was duplicated) the first keeps it, the others begin their own
- * @property {string} [storageKey] `parley`, where a page has one client
- */
-
+/** @typedef {import('./options.js').ConnectOptions} ConnectOptions */
 /** @typedef {import('./call.js').RequestOptions} RequestOptions */
 
 /**
@@ -132,6 +124,16 @@ export class Client extends EventTarget {
   }
 
   /**
+   * Makes a request that is answered in parts: `for await (const part of client.stream(…))`.
+   * @param {string} service
+   * @param {unknown} [params]
+   * @param {import('./stream.js').StreamOptions} [options]
+   */
+  stream(service, params, { window, ...options } = {}) {
+    return read((more) => this.request(service, params, { ...options, ...more }), (id) => this.#give(this.#open.get(id)), window);
+  }
+
+  /**
    * Sends a request that nobody answers. It is lost where there is no socket, or one
    * that cannot keep up.
    * @param {string} service
@@ -178,8 +180,10 @@ export class Client extends EventTarget {
       return; // no welcome will come, so that the link tries again
     }
     if (hello !== this.#hellos) return; // the socket was lost meanwhile
-    const open = [...this.#open.values()].filter((call) => call.sent).map((call) => call.id);
-    const resume = this.#secret ? { session: this.session, secret: this.#secret, open } : undefined;
+    const sent = [...this.#open.values()].filter((call) => call.sent);
+    const streams = restate(sent);
+    const left = { open: sent.map((call) => call.id), streams: streams.length > 0 ? streams : undefined };
+    const resume = this.#secret ? { session: this.session, secret: this.#secret, ...left } : undefined;
     this.#send(message('$/hello', { token, resume, accepted: true }));
   }
 
@@ -197,6 +201,7 @@ export class Client extends EventTarget {
     for (const call of this.#open.values()) {
       if (!call.sent) this.#transmit(call);
       else if (call.cancelled) this.#send(message('$/cancel', { id: call.id }));
+      else this.#give(call);
     }
   }
 
@@ -314,6 +319,12 @@ export class Client extends EventTarget {
     else if (this.state === 'open') this.#send(message('$/cancel', { id: call.id }));
   }
 
+  /** Says for how many more parts a stream is ready; without a socket, the next hello does. @param {Call} [call] */
+  #give(call) {
+    const n = this.state === 'open' && call?.sent && call.credit?.owed();
+    if (call && n) this.#send(message('$/credit', { id: call.id, n }));
+  }
+
   /** @param {Call} call @param {Parameters<Call['giveUp']>[0]} word @param {string} why */
   #giveUp(call, word, why) {
     this.#settled(call.id);
@@ -383,14 +394,4 @@ export class Client extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/** @param {string} method @param {object} [params] */
-const message = (method, params) => JSON.stringify({ jsonrpc: '2.0', method, params });
-
-/** @param {string|URL} url */
-function socketURL(url) {
-  const absolute = new URL(url, globalThis.location?.href);
-  absolute.protocol = absolute.protocol.replace(/^http/, 'ws');
-  return absolute.href;
 }

@@ -124,3 +124,6 @@ export function parse(text) {
     return undefined; // not from a gateway
   }
 }
+
+/** @param {string} method @param {object} [params] */
+export const message = (method, params) => JSON.stringify({ jsonrpc: '2.0', method, params });

@@ -61,7 +61,9 @@ test('a session outlives its page: what was open is listed, and its outcomes are
   assert.deepEqual(before.socket.take().map((m) => m.params), [{ seq: 2 }], 'what arrived is acknowledged');
 
   const after = load(t, storage);
-  assert.deepEqual(await greet(after.socket, { resumed: true }), { session: 's', secret: 'x', open: [1, 2] });
+  assert.deepEqual(await greet(after.socket, { resumed: true }), {
+    session: 's', secret: 'x', open: [1, 2], streams: [{ id: 1, next: 1, credit: 1 << 20 }, { id: 2, next: 0, credit: 1 << 20 }],
+  });
   assert.deepEqual(after.restored, [{ id: 1, service: 'orders', note: { n: 7 } }, { id: 2, service: 'basket', note: undefined }]);
   const fresh = after.client.request('echo', 4);
   assert.ok(fresh.id > 3, 'no id is used twice in a session');
