@@ -2,6 +2,8 @@
 
 import { ParleyError } from '/client/parley.js';
 
+const LINES = 'application/x-ndjson';
+
 /** @typedef {{service: string, params: unknown, meta: Meta}} Question */
 /** @typedef {{key?: string, timeout?: number, headers?: Object<string, string>}} Meta */
 /** @typedef {import('./journey.js').Journey} Journey */
@@ -11,15 +13,19 @@ import { ParleyError } from '/client/parley.js';
  * @param {import('/client/parley.js').Client} client
  * @param {Question} question
  * @param {Journey} journey
- * @param {() => void} accepted told once it is safe in Kafka
+ * @param {() => void} progress told once it is safe in Kafka, and of each part of its answer
  */
-export async function overSocket(client, { service, params, meta }, journey, accepted) {
+export async function overSocket(client, { service, params, meta }, journey, progress) {
   const onAccepted = () => {
     journey.acceptedAt = journey.latency;
-    accepted();
+    progress();
+  };
+  const onPart = (/** @type {any} */ data) => {
+    journey.add(data);
+    progress();
   };
   // After a reload, the journey is made anew of the note.
-  const call = client.request(service, params, { ...meta, want: ['trace'], onAccepted, note: journey });
+  const call = client.request(service, params, { ...meta, want: ['trace'], onAccepted, onPart, note: journey });
   journey.cancel = call.cancel;
   try {
     const result = await call;
@@ -35,14 +41,16 @@ export async function overSocket(client, { service, params, meta }, journey, acc
  * @param {string} url
  * @param {Question} question
  * @param {Journey} journey
+ * @param {() => void} progress told of each part of its answer
  */
-export async function overHTTP(url, question, journey) {
+export async function overHTTP(url, question, journey, progress) {
   const abort = new AbortController();
   journey.cancel = () => abort.abort();
   try {
     const response = await fetch(address(url, question), { ...callOf(question), signal: abort.signal });
-    const body = new Uint8Array(await response.arrayBuffer());
     const trace = readJSON(response.headers.get('parley-trace') ?? '');
+    if (response.headers.get('content-type') === LINES) return await readParts(response, journey, trace, progress);
+    const body = new Uint8Array(await response.arrayBuffer());
     const text = new TextDecoder().decode(body);
     if (response.ok) {
       finish(journey, trace);
@@ -55,6 +63,29 @@ export async function overHTTP(url, question, journey) {
     const message = word === 'cancelled' ? 'this page cancelled the call' : String(error);
     finish(journey, undefined, new ParleyError({ code: 0, message, data: { code: word, outcome: 'unknown', retry: false } }));
   }
+}
+
+/**
+ * Reads a streamed answer line by line; the last one is the result, or an error.
+ * @param {Response} response
+ * @param {Journey} journey
+ * @param {any} trace
+ * @param {() => void} progress
+ */
+async function readParts(response, journey, trace, progress) {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for (let reader = /** @type {ReadableStream} */ (response.body).getReader(); ; ) {
+    const { value, done } = await reader.read();
+    const lines = (rest + decoder.decode(value, { stream: !done })).split('\n');
+    rest = /** @type {string} */ (lines.pop());
+    for (const line of lines) journey.add(readJSON(line));
+    if (done) break;
+    progress();
+  }
+  const last = journey.parts.pop();
+  finish(journey, trace, last?.$error && fromProblem(response, last.$error));
+  if (!last?.$error) journey.result = last;
 }
 
 /** The same request as a command, to be pasted. @param {string} url @param {Question} question */
@@ -75,6 +106,7 @@ function callOf({ params, meta }) {
   const bytes = params instanceof Uint8Array;
   /** @type {Object<string, string>} */
   const headers = { 'content-type': bytes ? 'text/plain' : 'application/json', 'parley-want': 'trace', ...meta.headers };
+  if (meta.headers?.['x-demo-parts']) headers.accept = LINES;
   if (meta.timeout) headers.prefer = `wait=${Math.ceil(meta.timeout / 1000)}`; // HTTP has whole seconds
   return { method: 'POST', headers, body: bytes ? /** @type {Uint8Array<ArrayBuffer>} */ (params) : (JSON.stringify(params) ?? '') };
 }

@@ -110,6 +110,7 @@ export class Composer {
 function options(data) {
   return {
     ...(data.get('delay') && { 'x-demo-delay': String(data.get('delay')) }),
+    ...(data.get('parts') && { 'x-demo-parts': String(data.get('parts')) }),
     ...(data.get('anywhere') && { 'x-demo-anywhere': '1' }),
     ...(data.get('fail') && { 'x-demo-fail': 'the demo was asked to fail' }),
   };

@@ -30,6 +30,7 @@
  * @property {string} [to] the node where that was
  */
 
+const PARTS = 1000; // of a streamed answer that are kept
 const KEPT = 4000; // characters of what was asked that are remembered for a reload
 
 /**
@@ -56,6 +57,7 @@ export class Journey {
   /** @type {number|undefined} */ ended;
   /** @type {number|undefined} when we heard that it is safe in Kafka */ acceptedAt;
   /** @type {any} */ result;
+  /** @type {any[]} of a streamed answer, as they come; the newest where there are many */ parts = [];
   /** @type {import('/client/parley.js').ParleyError|undefined} */ error;
   /** @type {Trace|undefined} */ trace;
   /** Cancels it. */ cancel = () => {};
@@ -101,6 +103,11 @@ export class Journey {
   resume(node) {
     const last = this.gaps.at(-1);
     if (last && last.back === undefined) Object.assign(last, { back: this.latency, to: node });
+  }
+
+  /** Takes a part of the answer. @param {any} part */
+  add(part) {
+    if (this.parts.push(part) > PARTS) this.parts.shift();
   }
 
   /** What the page that comes after a reload needs to go on. */

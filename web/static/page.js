@@ -25,6 +25,7 @@ const facts = await learn();
 let made = 0;
 /** @type {Map<number, Journey>} that began before a reload, by the client's id */ const orphans = new Map();
 const showOthers = soon(() => show(), CALM);
+const showProgress = soon(() => showVerdict(chosen), 50);
 
 const connection = new Connection(facts.nodes);
 const fleet = new Fleet(facts.control);
@@ -90,10 +91,14 @@ function adopt({ id, note }) {
   choose(journey, false);
 }
 
-/** @param {{id: number, result?: any, error?: any, meta?: any, part?: number}} outcome */
-function answered({ id, result, error, meta, part }) {
+/** @param {{id: number, result?: any, error?: any, meta?: any, part?: number, data?: any}} outcome */
+function answered({ id, result, error, meta, part, data }) {
   const journey = orphans.get(id);
-  if (!journey || part !== undefined) return;
+  if (!journey) return;
+  if (part !== undefined) {
+    journey.add(data);
+    return progress(journey);
+  }
   orphans.delete(id);
   finish(journey, meta?.trace, error);
   journey.result = result;
@@ -152,7 +157,7 @@ function begin(question, door) {
   if (door === 'ws' && !connection.connected) connection.connect();
   const journey = new Journey(++made, question.service, door, connection.nodeName, question.params, question.meta);
   const client = /** @type {import('/client/parley.js').Client} */ (connection.client);
-  const sent = door === 'ws' ? overSocket(client, question, journey, () => accepted(journey)) : overHTTP(connection.url, question, journey);
+  const sent = door === 'ws' ? overSocket(client, question, journey, () => progress(journey)) : overHTTP(connection.url, question, journey, () => progress(journey));
   sent.then(() => ended(journey));
   journeys.unshift(journey);
   journeys.length = Math.min(journeys.length, KEPT);
@@ -160,8 +165,8 @@ function begin(question, door) {
 }
 
 /** One that is shown already says so, too. @param {Journey} journey */
-function accepted(journey) {
-  if (journey === chosen && journey.latency > CALM) showVerdict(journey);
+function progress(journey) {
+  if (journey === chosen && journey.latency > CALM) showProgress();
 }
 
 /** @param {Journey} journey */

@@ -27,7 +27,7 @@ export function showVerdict(journey) {
   byID('story').replaceChildren(...(journey?.gaps ?? []).map((gap) => h('li', {}, ...tell(gap))));
   byID('legs').replaceChildren(...(journey?.ended === undefined ? [] : legs(journey)));
   byID('asked').textContent = journey ? pretty(journey.params, Object.values(journey.meta).some(Boolean) ? journey.meta : undefined) : '';
-  byID('answered').textContent = journey?.ended === undefined ? '' : answer(journey);
+  byID('answered').textContent = journey ? [...journey.parts.map(oneLine), ...(journey.ended === undefined ? [] : [answer(journey)])].join('\n') : '';
 }
 
 /** @param {number} ms */
@@ -85,6 +85,9 @@ function answer({ error, result }) {
   const { code, outcome, retry, ...rest } = error.data;
   return pretty({ code: error.number, message: error.message, data: { code, outcome, retry, ...rest } });
 }
+
+/** A part of a streamed answer. @param {unknown} part */
+const oneLine = (part) => clip(part instanceof Uint8Array ? `${part.length} bytes` : JSON.stringify(part) ?? '', 200);
 
 /** @param {unknown} value @param {object} [meta] */
 function pretty(value, meta) {
