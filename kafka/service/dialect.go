@@ -76,9 +76,6 @@ func own(r *Request, name, value string) {
 	}
 }
 
-// partHeader numbers the answers of a request that has several.
-const partHeader = "parley-part"
-
 func (parley) Write(r *Request, a *Answer) *kgo.Record {
 	record := &kgo.Record{Key: []byte(r.ID), Value: a.Body}
 	set := func(name, value string) {
@@ -89,7 +86,7 @@ func (parley) Write(r *Request, a *Answer) *kgo.Record {
 		set(kafka.FinalHeader, "false")
 	}
 	if !a.final || a.n > 0 {
-		set(partHeader, strconv.Itoa(a.n))
+		set(kafka.PartHeader, strconv.Itoa(a.n))
 	}
 	if a.ContentType != "" {
 		set(kafka.ContentTypeHeader, a.ContentType)
