@@ -80,61 +80,81 @@ func (r *Router) forward(ctx context.Context) {
 	}
 }
 
-// relay routes strangers until ctx ends. What cannot be routed yet stays at the
-// head of the queue, so that the order of each request's replies is kept.
+// relay routes strangers until ctx ends. What cannot be routed yet is parked, so that
+// the order of each request's replies is kept, and no session waits for another.
 func (r *Router) relay(ctx context.Context) {
-	var waiting []*Reply
-	pause, told := relayAgain, false
+	p := newParked(r.limits.Strangers)
 	for {
-		batch, ok := r.gather(ctx, waiting, pause)
+		batch, ok := r.gather(ctx, p)
 		if !ok {
 			return
 		}
 		r.eased()
-		verdicts := r.table.Route(ctx, batch)
-		waiting = waiting[:0]
-		var failed *Verdict
-		for i, reply := range batch {
-			if r.settle(reply, verdicts[i]) {
-				waiting = append(waiting, reply)
-				if failed == nil && verdicts[i].Fate == Failed {
-					failed = &verdicts[i]
-				}
-			}
+		if batch = p.join(batch); len(batch) > 0 {
+			r.try(ctx, p, batch)
 		}
-		if failed == nil {
-			pause, told = relayAgain, false
-			continue
-		}
-		pause = min(2*pause, relayAgainMax)
-		if !told { // once, until all went well again
-			r.log.Warn("replies wait for the table", "request", string(waiting[0].ID), "replies", len(waiting), "err", failed.Err)
-			told = true
+		if p.due() {
+			r.tryAgain(ctx, p)
 		}
 	}
 }
 
-// gather waits for strangers and answers up to relayBatch of them, those that
-// wait for another try first. ok is false when ctx has ended.
-func (r *Router) gather(ctx context.Context, waiting []*Reply, pause time.Duration) (batch []*Reply, ok bool) {
-	batch = append(make([]*Reply, 0, relayBatch), waiting...)
-	if len(waiting) > 0 {
-		timer := time.NewTimer(pause)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return nil, false
-		}
-	} else {
-		select {
-		case reply := <-r.strangers:
-			batch = append(batch, reply)
-		case <-ctx.Done():
-			return nil, false
+// tryAgain routes what is parked, up to where the table is away.
+func (r *Router) tryAgain(ctx context.Context, p *parked) {
+	sure := true
+	for _, batch := range p.take() {
+		if p.stuck && !sure {
+			p.put(batch...)
+		} else {
+			sure = r.try(ctx, p, batch) && sure
 		}
 	}
-	for len(batch) < relayBatch {
+	p.rest(sure)
+}
+
+// try routes a batch and parks what must be routed again. It is sure where all of that
+// is only ahead of its row.
+func (r *Router) try(ctx context.Context, p *parked, batch []*Reply) (sure bool) {
+	verdicts := r.table.Route(ctx, batch)
+	sure, p.stuck = true, true
+	for i, reply := range batch {
+		v := &verdicts[i]
+		p.stuck = p.stuck && v.Fate == Failed && !v.Early
+		if !r.settle(reply, *v) {
+			continue
+		}
+		p.put(reply)
+		sure = sure && v.Fate != Failed
+		if v.Fate == Failed && !p.told { // once, until all went well again
+			r.log.Warn("replies wait for the table", "request", string(reply.ID), "replies", len(batch), "err", v.Err)
+			p.told = true
+		}
+	}
+	return sure
+}
+
+// gather waits for strangers, and answers up to relayBatch of them, or for the time to
+// try the parked ones again. ok is false when ctx has ended.
+func (r *Router) gather(ctx context.Context, p *parked) (batch []*Reply, ok bool) {
+	batch = make([]*Reply, 0, relayBatch)
+	strangers := r.strangers
+	var again <-chan time.Time
+	if p.count > 0 {
+		timer := time.NewTimer(time.Until(p.next))
+		defer timer.Stop()
+		again = timer.C
+		if p.waits() {
+			strangers = nil
+		}
+	}
+	select {
+	case reply := <-strangers:
+		batch = append(batch, reply)
+	case <-again:
+	case <-ctx.Done():
+		return nil, false
+	}
+	for len(batch) < relayBatch && !p.full() {
 		select {
 		case reply := <-r.strangers:
 			batch = append(batch, reply)

@@ -3,6 +3,7 @@ package routing
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -71,6 +72,52 @@ func TestTableAway(t *testing.T) {
 		b.cluster.mu.Unlock()
 		time.Sleep(time.Second)
 		want(t, "settled", b.received.offsets(), []int64{1, 2, 3})
+	})
+}
+
+// After Redis was emptied, some sessions are not written yet, or never will be. Replies
+// for them wait, in order, and those for sessions that are known pass them by at once,
+// however many wait.
+func TestUnknownSessionsHoldUpNoOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Limits{})
+		var late []*Reply
+		for offset := range int64(2 * relayBatch) {
+			late = append(late, strangers(b, offset)...)
+		}
+		first := late[0].ID
+		session, _, _ := first.Split()
+		var mu sync.Mutex
+		written := false
+		b.cluster.judge = func(replies []*Reply) []Verdict {
+			mu.Lock()
+			defer mu.Unlock()
+			all := make([]Verdict, len(replies))
+			for i, reply := range replies {
+				all[i] = Verdict{Fate: Relayed}
+				if reply.Token.B < 10_000 && !written {
+					all[i] = Verdict{Fate: Failed, Early: true, Err: errors.New("not written yet")}
+				}
+			}
+			return all
+		}
+		b.deliver(t, late...)
+		time.Sleep(3 * time.Second)
+		b.deliver(t, strangers(b, 10_001, 10_002)...)
+		synctest.Wait()
+		want(t, "settled while others wait", b.received.offsets(), []int64{10_001, 10_002})
+
+		// One that is known by now does not overtake those before it.
+		b.deliver(t, b.reply(RequestID(session)+".2", 10_003))
+		synctest.Wait()
+		want(t, "settled of a session that waits", len(b.received.offsets()), 2)
+		mu.Lock()
+		written = true
+		mu.Unlock()
+		time.Sleep(time.Second)
+		got := b.received.offsets()
+		want(t, "settled in the end", len(got), 2*relayBatch+3)
+		want(t, "in order", slices.Index(got, 0) < slices.Index(got, 10_003), true)
 	})
 }
 

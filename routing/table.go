@@ -128,8 +128,10 @@ type Verdict struct {
 	Epoch uint64
 	// Drop is the reason when Fate is Dropped.
 	Drop Drop
-	// Err is why when Fate is Failed.
-	Err error
+	// Err is why when Fate is Failed, and Early that the table has answered: it does
+	// not know this one session, and may yet.
+	Err   error
+	Early bool
 }
 
 // Fate is what the table did with a reply.

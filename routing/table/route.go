@@ -130,7 +130,7 @@ func (r *Redis) judge(jobs *jobs, session routing.SessionID, p place, i int, asi
 // nodes may not have written their sessions yet.
 func (r *Redis) nobody() routing.Verdict {
 	if r.rebuilding() || r.link.away() || !r.Leased() {
-		return failed(fmt.Errorf("route: %w", errRebuilding))
+		return routing.Verdict{Fate: routing.Failed, Err: fmt.Errorf("route: %w", errRebuilding), Early: true}
 	}
 	return unknown
 }
