@@ -68,6 +68,10 @@ func newLoad(ctx context.Context, o *options, h *history, urls []string, timeout
 	return l, failed
 }
 
+// backoffLongest keeps a client from waiting out more of a fault than the fault lasts:
+// by default it tries every 20 s at most, after a while.
+const backoffLongest = 4 * time.Second
+
 // dial connects one client: the bundled one, or one without manners.
 func dial(ctx context.Context, o *options, w *witness, urls []string, how manner) (caller, error) {
 	if how != polite || o.thin {
@@ -75,6 +79,7 @@ func dial(ctx context.Context, o *options, w *witness, urls []string, how manner
 	}
 	return client.Dial(ctx, client.Options{
 		URLs: urls, Accepted: true, Events: w.see, Quiet: 5 * time.Second, Pong: 3 * time.Second,
+		BackoffLongest: backoffLongest,
 	})
 }
 

@@ -28,9 +28,11 @@ var ways = []way{
 	{name: "replies relayed to another node", series: `parley_replies_total{path="relay"}`},
 	{name: "replies held for a session without a node", series: `parley_replies_total{path="held"}`},
 	{name: "replies that came again and were dropped", series: `parley_drops_total{reason="duplicate"}`},
+	{name: "replies in dead nodes' inboxes, routed again", series: "parley_table_rerouted_total"},
 	{name: "nodes seen to be dead by others", log: `"msg":"node is gone without leaving"`},
 	{name: "nodes fenced: they learned that they had been taken for dead", log: `"msg":"this node was taken for dead`},
 	{name: "nodes that wrote their sessions anew into an empty Redis", log: `"msg":"Redis had forgotten this node`},
+	{name: "nodes that noticed another Redis, which may know less", log: `"msg":"another Redis answers than before`},
 	{name: "replies read again since a while ago", log: `"msg":"replies are read again".*"since"`},
 	{name: "sessions resumed on the same node", event: func(before, e *event) bool { return e.Kind == resumed && before.Node == e.Node }},
 	{name: "sessions resumed on another node", event: func(before, e *event) bool { return e.Kind == resumed && before.Node != e.Node }},
@@ -142,9 +144,12 @@ func (n *node) metrics(ctx context.Context) (map[string]float64, error) {
 	defer response.Body.Close()
 	all := make(map[string]float64)
 	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		name, value, ok := strings.Cut(lines.Text(), "} ")
-		if v, err := strconv.ParseFloat(value, 64); ok && err == nil {
-			all[name+"}"] = v
+		end := strings.LastIndexByte(lines.Text(), ' ')
+		if end < 0 || lines.Text()[0] == '#' {
+			continue
+		}
+		if v, err := strconv.ParseFloat(lines.Text()[end+1:], 64); err == nil {
+			all[lines.Text()[:end]] = v
 		}
 	}
 	return all, nil
