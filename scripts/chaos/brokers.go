@@ -96,12 +96,13 @@ func listenersOf(address string, controller int, nodes []*node) (settings []stri
 	}, nil
 }
 
-// heap is what a broker may have of memory, where there is more than one.
+// heap is what a broker may have of memory, where there is more than one. On two
+// processors the compiler's second stage for all of them costs more than it brings.
 func heap(brokers int) string {
 	if brokers == 1 {
 		return "-Xms256m -Xmx1g"
 	}
-	return "-Xms128m -Xmx256m"
+	return "-Xms128m -Xmx256m -XX:TieredStopAtLevel=1"
 }
 
 // brokerSession is how long a broker may be silent before the others take over. It is
@@ -121,7 +122,8 @@ func replicated(brokers int) (settings []string) {
 	} {
 		settings = append(settings, key+"="+copies)
 	}
-	return append(settings, "min.insync.replicas=2", "broker.session.timeout.ms="+brokerSession, "broker.heartbeat.interval.ms=500")
+	return append(settings, "min.insync.replicas=2", "broker.session.timeout.ms="+brokerSession, "broker.heartbeat.interval.ms=500",
+		"num.network.threads=1", "num.io.threads=2", "background.threads=2") // each listener has its own network threads
 }
 
 func copiesOf(brokers int) int { return min(brokers, 3) }
