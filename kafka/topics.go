@@ -20,6 +20,7 @@ type Topic struct {
 	Partitions  int32         // -1 or 0: the broker's default
 	Replication int16         // -1 or 0: the broker's default
 	Retention   time.Duration // 0: the broker's default
+	Compact     bool          // keep the newest record of each key for ever
 	// RecordBytes is the largest record that the topic must accept, its headers
 	// included. 0: the broker's default.
 	RecordBytes int
@@ -152,6 +153,10 @@ func (t Topic) configs() map[string]*string {
 		// Kafka deletes whole segments, and never the one that is being written:
 		// without this, "an hour" would be the week after which a segment ends.
 		configs["segment.ms"] = &ms
+	}
+	if t.Compact {
+		policy := "compact"
+		configs["cleanup.policy"] = &policy
 	}
 	if t.RecordBytes > 0 {
 		bytes := strconv.Itoa(max(t.RecordBytes, defaultLimit))

@@ -40,6 +40,7 @@ type Service struct {
 	Dialect     string        // the header names that the service expects
 	Partitioner Partitioner   // how its producer picks the reply's partition
 	Wait        bool          // its requests may wait in the topic for somebody to serve
+	View        View          // answers in the place of a service; nil for none, and Topic is "" if not
 }
 
 // Call is what a door asks on behalf of a client. The router keeps it, and

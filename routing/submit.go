@@ -35,6 +35,9 @@ func (s *Session) submit(call *Call, own, from Sink) (RequestID, *Error) {
 	if r.table.Fenced(now) {
 		return "", refuse(Unavailable, true, "this node has slept, and does not know yet whether it may go on")
 	}
+	if service.View != nil {
+		return s.consult(call, service, own, from, now)
+	}
 	if call.Notify {
 		q := s.request(call, service, now)
 		r.producer.Produce(&q)

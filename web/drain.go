@@ -8,6 +8,7 @@ type calls struct {
 	parked   int
 	draining bool
 	idle     chan struct{} // closed when draining and nothing is parked; made by drain
+	going    chan struct{} // closed when draining
 }
 
 // enter counts a call in, unless the server drains.
@@ -35,6 +36,7 @@ func (c *calls) drain() <-chan struct{} {
 	defer c.mu.Unlock()
 	if !c.draining {
 		c.draining, c.idle = true, make(chan struct{})
+		close(c.going)
 		if c.parked == 0 {
 			close(c.idle)
 		}

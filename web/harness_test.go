@@ -116,7 +116,7 @@ func (l *logged) String() string {
 // newGateway runs a gateway until the test's end. Its services are echo, which
 // answers with the bytes it was sent unless the test says otherwise, and quick,
 // which must not take longer than two seconds.
-func newGateway(t testing.TB, change func(*Options)) *gateway {
+func newGateway(t testing.TB, change func(*Options), more ...*routing.Service) *gateway {
 	t.Helper()
 	p := &topic{answer: echo}
 	log := &logged{}
@@ -126,10 +126,10 @@ func newGateway(t testing.TB, change func(*Options)) *gateway {
 	}
 	o.Router = routing.New(routing.Options{
 		Node: "a", Producer: p, Table: alone{}, Observer: o.Observer,
-		Services: []*routing.Service{
-			{Name: "echo", Topic: "echo.requests", Timeout: 30 * time.Second, MaxTimeout: time.Minute},
-			{Name: "quick", Topic: "quick.requests", Timeout: time.Second, MaxTimeout: 2 * time.Second},
-		},
+		Services: append(more,
+			&routing.Service{Name: "echo", Topic: "echo.requests", Timeout: 30 * time.Second, MaxTimeout: time.Minute},
+			&routing.Service{Name: "quick", Topic: "quick.requests", Timeout: time.Second, MaxTimeout: 2 * time.Second},
+		),
 	})
 	p.router = o.Router
 	s, err := New(o)

@@ -80,7 +80,7 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		router: o.Router, reserved: o.Reserved, body: o.Body, log: o.Log, observer: o.Observer,
-		ready: readiness{checks: o.Ready},
+		ready: readiness{checks: o.Ready}, calls: calls{going: make(chan struct{})},
 	}
 	if s.router == nil {
 		return nil, errors.New("web: Router is required")

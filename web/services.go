@@ -14,14 +14,18 @@ const serviceMethods = "DELETE, GET, PATCH, POST, PUT, OPTIONS"
 
 // serveService parks a call of a service until its outcome.
 func (s *Server) serveService(w http.ResponseWriter, r *http.Request) {
+	name, below := splitPath(r.URL.EscapedPath())
+	service := s.router.Service(name)
+	if service != nil && service.View != nil {
+		s.serveView(w, r, service, below)
+		return
+	}
 	switch r.Method {
 	case http.MethodPost, http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodDelete:
 	default:
 		s.otherMethod(w, r, serviceMethods)
 		return
 	}
-	name, below := splitPath(r.URL.EscapedPath())
-	service := s.router.Service(name)
 	if service == nil {
 		e := &routing.Error{Word: routing.UnknownService, Message: "there is no service of this name", Outcome: routing.NotSent}
 		s.refuseCall(w, r, nil, e)

@@ -96,13 +96,25 @@ type SentinelConfig struct {
 
 // ServiceConfig is what stands behind the name of a service.
 type ServiceConfig struct {
-	Topic          string   `key:"topic" help:"request topic; empty: <name>.requests"`
-	Timeout        Duration `key:"timeout" help:"unless the client asks for another"`
-	MaxTimeout     Duration `key:"max_timeout" help:"the longest that a client may ask for"`
-	Dialect        string   `key:"dialect" help:"header names that the service's framework expects; so far parley"`
-	Partitioner    string   `key:"partitioner" help:"how the service's producer picks the reply's partition from its key: murmur2, crc32, fnv1a or any"`
-	Wait           bool     `key:"wait" help:"requests wait in the topic while nobody serves; false: they are refused as no_responders"`
-	ForwardHeaders []string `key:"forward_headers" help:"HTTP request headers that become record headers; a * at the end stands for any rest"`
+	Topic          string       `key:"topic" help:"request topic; empty: <name>.requests"`
+	Timeout        Duration     `key:"timeout" help:"unless the client asks for another"`
+	MaxTimeout     Duration     `key:"max_timeout" help:"the longest that a client may ask for"`
+	Dialect        string       `key:"dialect" help:"header names that the service's framework expects; so far parley"`
+	Partitioner    string       `key:"partitioner" help:"how the service's producer picks the reply's partition from its key: murmur2, crc32, fnv1a or any"`
+	Wait           bool         `key:"wait" help:"requests wait in the topic while nobody serves; false: they are refused as no_responders"`
+	Answer         AnswerConfig `key:"answer"`
+	ForwardHeaders []string     `key:"forward_headers" help:"HTTP request headers that become record headers; a * at the end stands for any rest"`
+}
+
+// AnswerConfig says where a service's answers come from, unless that is the reply
+// topic.
+type AnswerConfig struct {
+	View ViewConfig `key:"view"`
+}
+
+// ViewConfig has a service answer from the newest event of each key of a topic.
+type ViewConfig struct {
+	Topic string `key:"topic" help:"answer from the newest event of each key of this topic, and not by requests"`
 }
 
 // SessionsConfig bounds one session and its socket.
@@ -127,8 +139,10 @@ type StreamsConfig struct {
 
 // LimitsConfig bounds one node.
 type LimitsConfig struct {
-	InFlight int `key:"in_flight" help:"open requests a node; more are overloaded"`
-	Sessions int `key:"sessions" help:"sessions a node; more are overloaded"`
+	InFlight  int  `key:"in_flight" help:"open requests a node; more are overloaded"`
+	Sessions  int  `key:"sessions" help:"sessions a node; more are overloaded"`
+	ViewKeys  int  `key:"view_keys" help:"keys of a view that a node keeps in memory; others are overloaded"`
+	ViewBytes Size `key:"view_bytes" help:"bytes of a view that a node keeps in memory"`
 }
 
 // LogConfig says what is logged, to standard error.
@@ -155,7 +169,7 @@ func defaultConfig() Config {
 		Streams: StreamsConfig{
 			Waiting: 16 << 20, Gap: Duration(5 * time.Second), ArrayParts: 10_000, ArrayBytes: 1 << 20, KeepAlive: Duration(15 * time.Second),
 		},
-		Limits:   LimitsConfig{InFlight: 100_000, Sessions: 1_000_000},
+		Limits:   LimitsConfig{InFlight: 100_000, Sessions: 1_000_000, ViewKeys: 1_000_000, ViewBytes: 256 << 20},
 		Page:     true,
 		Shutdown: Duration(20 * time.Second),
 		Log:      LogConfig{Level: "info", Format: "auto"},

@@ -76,11 +76,11 @@ p.yaml:16: kafka.reply_retention: "30" is not a duration: want one such as 250ms
 p.yaml:33: services.orders.partitioner: is a list: want text
 p.yaml:34: services.orders.topik: is not a key: did you mean services.orders.topic?
 p.yaml:36: sessions.send_queue: "1MB" is not a size: want one such as 512B, 64KiB or 1MiB
-p.yaml:37: limits: is a single value: want a section with in_flight or sessions
+p.yaml:37: limits: is a single value: want a section with in_flight, sessions, view_keys or view_bytes
 p.yaml:39: log.format: has no value: want text, or leave the key out for its default
 PARLEY_BROKERS: is not a key: did you mean PARLEY_KAFKA_BROKERS?
 PARLEY_KAFKA_SASL_TOKN: is not a key: did you mean PARLEY_KAFKA_SASL_TOKEN?
-PARLEY_SERVICES_ORDERS_TOPIK: is not a key: want PARLEY_SERVICES_<NAME>_ and TOPIC, TIMEOUT, MAX_TIMEOUT, DIALECT, PARTITIONER or FORWARD_HEADERS
+PARLEY_SERVICES_ORDERS_TOPIK: is not a key: want PARLEY_SERVICES_<NAME>_ and TOPIC, TIMEOUT, MAX_TIMEOUT, DIALECT, PARTITIONER, ANSWER_VIEW_TOPIC or FORWARD_HEADERS
 --kafka.broker: is not a flag: did you mean --kafka.brokers?
 "stray" is not a flag: want --name value
 --limits.in_flight: has no value: want --limits.in_flight value

@@ -60,7 +60,7 @@ func didYouMean(prefix string, names []string, otherwise string) string {
 func children(parent string) (names []string) {
 	known := settings
 	if rest, ok := strings.CutPrefix(parent, servicesPrefix); ok && rest != "" {
-		known, parent = serviceSettings, ""
+		known, parent = serviceSettings, serviceSection(parent)
 	} else if parent == "" {
 		names = append(names, strings.TrimSuffix(servicesPrefix, "."))
 	}
@@ -73,6 +73,19 @@ func children(parent string) (names []string) {
 		}
 	}
 	return names
+}
+
+// serviceSection answers which section of a service a key names that ends in a
+// dot, "" for the service itself.
+func serviceSection(key string) (longest string) {
+	for _, s := range serviceSettings {
+		for i, c := range s.key {
+			if c == '.' && i >= len(longest) && strings.HasSuffix(key, "."+s.key[:i+1]) {
+				longest = s.key[:i+1]
+			}
+		}
+	}
+	return longest
 }
 
 // nearest answers the candidate with the fewest edits from name, "" where all

@@ -115,6 +115,9 @@ func (k *checker) service(name string, s ServiceConfig) {
 	}
 	k.oneOf(key+".dialect", s.Dialect, "parley")
 	k.oneOf(key+".partitioner", s.Partitioner, "murmur2", "crc32", "fnv1a", "any")
+	if s.Answer.View.Topic != "" {
+		k.topic(key+".answer.view.topic", s.Answer.View.Topic)
+	}
 	for _, header := range s.ForwardHeaders {
 		k.header(key+".forward_headers", header)
 	}
@@ -163,6 +166,8 @@ func (k *checker) limits() {
 	l := k.config.Limits
 	between(k, "limits.in_flight", l.InFlight, 1, 100_000_000)
 	between(k, "limits.sessions", l.Sessions, 1, 100_000_000)
+	between(k, "limits.view_keys", l.ViewKeys, 1, 1_000_000_000)
+	between(k, "limits.view_bytes", l.ViewBytes, 1<<10, 1<<40)
 }
 
 func (k *checker) web() {

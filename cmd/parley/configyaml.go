@@ -10,8 +10,9 @@ import (
 // yamlFile walks a document and applies what it finds.
 type yamlFile struct {
 	*loader
-	name  string
-	pairs int // how many more are read
+	name    string
+	pairs   int    // how many more are read
+	service string // the key of the service whose pairs are read, with its last dot; "" for none
 }
 
 // maxPairs bounds the pairs of a document with all its aliases followed, since
@@ -81,8 +82,10 @@ func (f *yamlFile) pair(prefix string, name, value *yaml.Node) {
 		f.section(servicesPrefix, value)
 	case prefix == servicesPrefix:
 		f.addService(f.at(name), name.Value)
-		f.section(key+".", value)
-	case section(settings, key):
+		f.service = key + "."
+		f.section(f.service, value)
+		f.service = ""
+	case f.service == "" && section(settings, key), f.service != "" && section(serviceSettings, strings.TrimPrefix(key, f.service)):
 		f.section(key+".", value)
 	default:
 		s, ok := findKey(key)

@@ -13,7 +13,9 @@ import (
 func (n *node) joinResponders() {
 	topics := make(map[string]string)
 	for name, s := range n.cfg.Services {
-		topics[name] = s.Topic
+		if s.Answer.View.Topic == "" { // a view asks nobody
+			topics[name] = s.Topic
+		}
 	}
 	n.present = kafka.NewResponders(n.broker, kafka.RespondersOptions{Services: topics})
 	for name := range topics {

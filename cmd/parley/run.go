@@ -51,6 +51,7 @@ func (n *node) run(ctx context.Context) error {
 	table := n.start("table", func(ctx context.Context) error { return n.table.Run(ctx, n.router) })
 	router := n.start("router", func(ctx context.Context) error { n.router.Run(ctx); return nil })
 	replies := n.start("replies", n.consume)
+	views := n.start("views", n.readViews)
 	failover := n.start("failover", n.failover.run)
 	present := n.start("responders", n.present.Run)
 	clients := n.serveClients()
@@ -65,6 +66,7 @@ func (n *node) run(ctx context.Context) error {
 	// From the edge inwards: what is still consumed is relayed, what is relayed
 	// is written, and only then does the node leave.
 	replies.stop()
+	views.stop()
 	failover.stop() // after it has told the others
 	n.producer.Close(limit)
 	present.stop()
@@ -113,6 +115,9 @@ func (n *node) ensureTopics(ctx context.Context) error {
 		RecordBytes: int(n.cfg.Sessions.Frame) + recordOverhead,
 	}}
 	for _, s := range n.router.Services() {
+		if s.Topic == "" {
+			continue // a view
+		}
 		topics = append(topics, kafka.Topic{Name: s.Topic, Replication: int16(k.Replication), RecordBytes: int(n.cfg.Sessions.Frame) + recordOverhead})
 	}
 	limits, err := kafka.EnsureTopics(ctx, n.broker, k.CreateTopics, topics)

@@ -97,6 +97,7 @@ type node struct {
 	present  *kafka.Responders
 	router   *routing.Router
 	replies  *kafka.Replies
+	views    views
 	sockets  *ws.Server
 	edge     *web.Server
 	failover *failover
@@ -207,8 +208,12 @@ func (n *node) joinKafka() (err error) {
 		return fmt.Errorf("configure the producer: %w", err)
 	}
 	n.joinResponders()
+	services, err := n.services()
+	if err != nil {
+		return err
+	}
 	n.router = routing.New(routing.Options{
-		Node: routing.NodeID(n.cfg.Node), Services: n.services(), Producer: n.producer, Table: n.table, Observer: n.metrics, Log: n.log,
+		Node: routing.NodeID(n.cfg.Node), Services: services, Producer: n.producer, Table: n.table, Observer: n.metrics, Log: n.log,
 		Responders: n.present,
 		Limits: routing.Limits{
 			OpenRequests: n.cfg.Sessions.OpenRequests, InFlight: n.cfg.Limits.InFlight, Sessions: n.cfg.Limits.Sessions, Reply: int(n.cfg.Sessions.Frame),
@@ -233,14 +238,21 @@ func (n *node) watched(client string) kafka.Config {
 	return c
 }
 
-func (n *node) services() (all []*routing.Service) {
+func (n *node) services() (all []*routing.Service, err error) {
 	for name, s := range n.cfg.Services {
-		all = append(all, &routing.Service{
+		service := &routing.Service{
 			Name: name, Topic: s.Topic, Timeout: time.Duration(s.Timeout), MaxTimeout: time.Duration(s.MaxTimeout),
 			Dialect: s.Dialect, Partitioner: routing.Partitioner(s.Partitioner), Wait: s.Wait,
-		})
+		}
+		if s.Answer.View.Topic != "" {
+			if service.View, err = n.addView(s.Answer.View.Topic); err != nil {
+				return nil, fmt.Errorf("service %s: %w", name, err)
+			}
+			service.Topic = ""
+		}
+		all = append(all, service)
 	}
-	return all
+	return all, nil
 }
 
 func (n *node) joinDoors() (err error) {
@@ -287,5 +299,6 @@ func (n *node) checks() []web.Check {
 			return nil
 		}},
 		{Name: "table", Err: n.table.Ping},
+		{Name: "views", Err: n.views.loaded},
 	}
 }

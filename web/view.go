@@ -1,0 +1,122 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"parley/routing"
+)
+
+const viewMethods = "GET, HEAD, OPTIONS"
+
+// serveView answers from the newest event of the key that the path names: with its
+// ETag, or with 304 where the caller has that already. With "Prefer: wait=N" it
+// waits for as long until there is something to answer: an event, or another one than
+// If-None-Match names.
+func (s *Server) serveView(w http.ResponseWriter, r *http.Request, service *routing.Service, below string) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		s.otherMethod(w, r, viewMethods)
+		return
+	}
+	key, err := url.PathUnescape(strings.TrimPrefix(below, "/"))
+	if err != nil || key == "" {
+		s.refuseCall(w, r, service, invalidParams("the path must name a key: /services/%s/{key}", service.Name))
+		return
+	}
+	if !s.calls.enter() {
+		s.refuseCall(w, r, service, goingAway())
+		return
+	}
+	defer s.calls.leave()
+	began := time.Now()
+	has := r.Header.Get("If-None-Match")
+	timeout, applied := preferredWait(r.Header["Prefer"], service)
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	defer cancel()
+	event, e := s.consult(ctx, service.View, key, has)
+	switch {
+	case r.Context().Err() != nil:
+		s.observer.Finished(service.Name, routing.DoorHTTP, routing.Cancelled, time.Since(began))
+		return
+	case e != nil:
+		s.refuseCall(w, r, service, e)
+		return
+	}
+	if applied != "" {
+		w.Header()["Preference-Applied"] = []string{applied}
+	}
+	outcome := s.writeEvent(w, event, key, has)
+	s.observer.Finished(service.Name, routing.DoorHTTP, outcome, time.Since(began))
+}
+
+// consult answers a key's newest event, as soon as it is not the one that the
+// caller has. When ctx ends, or the server drains, it answers what there is.
+func (s *Server) consult(ctx context.Context, view routing.View, key, has string) (*routing.Event, *routing.Error) {
+	for {
+		changed, stop, e := view.Watch(key)
+		if e != nil {
+			return nil, e
+		}
+		event, e := view.Latest(key)
+		if e != nil || event != nil && !matches(has, entityTag(event)) || ctx.Err() != nil {
+			stop()
+			return event, e
+		}
+		select {
+		case <-changed:
+			continue
+		case <-ctx.Done():
+		case <-s.calls.going:
+		}
+		stop()
+		return view.Latest(key)
+	}
+}
+
+// writeEvent answers with an event; with 304 if the caller has it, with 404 if
+// there is none.
+func (s *Server) writeEvent(w http.ResponseWriter, event *routing.Event, key, has string) (outcome routing.Word) {
+	if event == nil {
+		e := notFound(key)
+		s.writeProblem(w, 0, e, "")
+		return e.Word
+	}
+	h, tag := w.Header(), entityTag(event)
+	h["Etag"] = []string{tag}
+	h["Cache-Control"] = []string{"no-cache"} // to be asked for again, with the tag
+	h["Last-Modified"] = []string{event.Stamp.UTC().Format(http.TimeFormat)}
+	if matches(has, tag) {
+		_ = send(w, http.StatusNotModified, nil) // a client that has left needs no answer
+		return routing.OK
+	}
+	h["Content-Type"] = nil // none, rather than a guess
+	if event.ContentType != "" && isFieldValue(event.ContentType) {
+		h["Content-Type"] = []string{event.ContentType}
+	}
+	_ = send(w, http.StatusOK, event.Body)
+	return routing.OK
+}
+
+func notFound(key string) *routing.Error {
+	return routing.NotFound("there is nothing with the key " + strconv.Quote(clip(key)))
+}
+
+// entityTag names an event: no other has its place.
+func entityTag(e *routing.Event) string {
+	return `"` + strconv.Itoa(int(e.At.Partition)) + "-" + strconv.FormatInt(e.At.Offset, 10) + `"`
+}
+
+// matches tells whether a list of If-None-Match has a tag (RFC 9110, 13.1.2: a
+// weak comparison).
+func matches(list, tag string) bool {
+	for item := range strings.SplitSeq(list, ",") {
+		if item = strings.TrimSpace(item); item == "*" || strings.TrimPrefix(item, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
