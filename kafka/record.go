@@ -34,6 +34,11 @@ func encode(q *routing.Request, replyTopic string) *pending {
 	p.request = q
 	call := q.Call
 	b := builder{headers: p.headers[:0], values: p.values[:0]}
+	if q.Cancels != "" {
+		b.text(CancelHeader, string(q.Cancels))
+		b.text(ServiceHeader, q.Service.Name)
+		return p.fill(&b, nil)
+	}
 	if q.ID != "" {
 		b.text(RequestIDHeader, string(q.ID))
 		b.text(ReplyTopicHeader, replyTopic)
@@ -54,13 +59,19 @@ func encode(q *routing.Request, replyTopic string) *pending {
 			b.headers = append(b.headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 		}
 	}
-	key := call.Key
+	return p.fill(&b, call.Body)
+}
+
+// fill makes p's record of headers and a body, under the key of its request.
+func (p *pending) fill(b *builder, body []byte) *pending {
+	q := p.request
+	key := q.Call.Key
 	if key == nil {
 		key = b.value(string(q.Session))
 	}
 	p.record = kgo.Record{
 		Topic: q.Service.Topic, Partition: unpartitioned, Context: p,
-		Key: key, Value: call.Body, Headers: b.headers,
+		Key: key, Value: body, Headers: b.headers,
 	}
 	return p
 }

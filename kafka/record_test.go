@@ -59,6 +59,23 @@ traceparent=00-1-2-01`
 	}
 }
 
+// The end of a request goes where the request went, names it, and asks for nothing.
+func TestEncodeCancel(t *testing.T) {
+	q := request()
+	q.ID, q.Cancels = "", q.ID
+	q.Call.Key = []byte("customer-1")
+	p := encode(q, "parley.replies")
+	defer p.free()
+	const want = `parley-cancel=aaaaaaaaaaaaaaaaaaaaaa.17xyz
+parley-service=orders`
+	if got := text(p.record.Headers); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if r := &p.record; string(r.Key) != "customer-1" || r.Value != nil || r.Topic != "orders.requests" {
+		t.Errorf("key %q, value %q, topic %q", r.Key, r.Value, r.Topic)
+	}
+}
+
 // The call's own key is the record's. What is absent has no header.
 func TestEncodeLittle(t *testing.T) {
 	q := request()

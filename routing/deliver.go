@@ -90,6 +90,9 @@ func (s *Session) rejectLocked(o *open, reply *Reply) {
 	s.router.log.Warn("reply too large", "request", string(o.ID), "service", o.Service.Name, "bytes", len(reply.Body), "limit", limit)
 	s.router.drop(reply, DropTooLarge)
 	s.failLocked(o, refuseDone(TooLarge, "the service's reply has %d bytes; the limit is %d", len(reply.Body), limit))
+	if !reply.Final {
+		s.recallLocked(o)
+	}
 }
 
 // whyNotOpenLocked names the reason to drop a reply to request n.

@@ -32,7 +32,7 @@
 // that others fill. submit.go is the way in, deliver.go and relay.go the way back,
 // ack.go, hold.go, resume.go, look.go and reclaim.go what makes it survive. order.go
 // puts the parts of a streamed answer in order, stream.go lets them wait for a client
-// that is not ready. fence.go
+// that is not ready. cancel.go tells services that nobody waits any longer. fence.go
 // keeps a process silent that slept. affinity.go makes ids that hash home, wheel.go
 // keeps the deadlines.
 //

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -41,9 +42,17 @@ type cluster struct {
 	judge func([]*Reply) []Verdict
 
 	fenced atomic.Bool
+	unsure atomic.Bool // it cannot say who owns a session
 }
 
 func (*cluster) Look(context.Context, SessionID) (Looked, error) { return Looked{}, nil }
+
+func (c *cluster) Owns(context.Context, SessionID, uint64) (bool, error) {
+	if c.unsure.Load() {
+		return false, errors.New("away")
+	}
+	return true, nil
+}
 
 func (c *cluster) Fenced(time.Time) bool { return c.fenced.Load() }
 

@@ -49,6 +49,10 @@ func (o *open) expire(now time.Time) {
 
 // produced takes the producer's word on a request of this router's.
 func (r *Router) produced(q *Request, at RecordAt, err error) {
+	if q.Cancels != "" {
+		r.recalled(q, err)
+		return
+	}
 	if q.open == nil {
 		if err != nil {
 			r.log.Warn("notification lost", "service", q.Service.Name, "err", err)

@@ -134,6 +134,16 @@ func (v view) Left(id SessionID, epoch uint64) {
 	})
 }
 
+func (v view) Owns(_ context.Context, id SessionID, epoch uint64) (bool, error) {
+	if v.cut() {
+		return false, errCut
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	e := v.sessions[id]
+	return e != nil && e.owner == v.node && e.Epoch == epoch, nil
+}
+
 func (v view) Resume(_ context.Context, s Resumption) (Resumed, error) {
 	if v.cut() {
 		return Resumed{}, errCut

@@ -41,6 +41,7 @@ type Service struct {
 	Partitioner Partitioner   // how its producer picks the reply's partition
 	Wait        bool          // its requests may wait in the topic for somebody to serve
 	View        View          // answers in the place of a service; nil for none, and Topic is "" if not
+	Cancel      bool          // it is told when nobody waits for a request any longer
 }
 
 // Call is what a door asks on behalf of a client. The router keeps it, and
@@ -91,6 +92,10 @@ type Request struct {
 	Call           *Call
 	Deadline       time.Time
 	ReplyPartition int32 // a home partition of this node, or NoPartition
+
+	// Cancels, if not "", makes it no request but the end of one, for the same
+	// service and under the same key: of its Call nothing else is meant.
+	Cancels RequestID
 
 	open *open   // nil for a notification
 	from *Router // who wants to know how the produce ended

@@ -351,7 +351,7 @@ func (r *Router) Removed() {
 			if s.sink != nil {
 				s.sink.Leave(LeaveRemoved)
 			}
-			s.closeLocked()
+			s.closeLocked(true)
 		}
 		return true
 	})

@@ -80,6 +80,8 @@ type Router struct {
 	astray    *queue[*Reply]  // replies whose session has left this node
 	holds     *queue[Holding] // replies to be held
 	muted     *queue[func()]  // what is to be done once the router is not fenced any longer
+	recalls   *queue[*Request]
+	expired   *queue[*Session] // whose services are to be told, once the table is sure
 }
 
 // New makes a router. It serves as soon as Run does.
@@ -88,6 +90,7 @@ func New(o Options) *Router {
 		node: o.Node, services: make(map[string]*Service), producer: o.Producer, table: o.Table,
 		observer: o.Observer, log: o.Log, limits: o.Limits.withDefaults(), wheel: newWheel(), responders: o.Responders,
 		astray: newQueue[*Reply](), holds: newQueue[Holding](), muted: newQueue[func()](),
+		recalls: newQueue[*Request](), expired: newQueue[*Session](),
 	}
 	for _, s := range o.Services {
 		r.services[s.Name] = s
@@ -132,6 +135,8 @@ func (r *Router) Run(ctx context.Context) {
 	running.Go(func() { r.hold(ctx) })
 	running.Go(func() { r.forward(ctx) })
 	running.Go(func() { r.unmute(ctx) })
+	running.Go(func() { r.recall(ctx) })
+	running.Go(func() { r.farewell(ctx) })
 	r.relay(ctx)
 }
 

@@ -158,7 +158,7 @@ func (s *Session) Detach(from Sink) {
 		return
 	}
 	if !s.acks {
-		s.closeLocked()
+		s.closeLocked(true)
 		return
 	}
 	s.detachLocked()
@@ -170,19 +170,6 @@ func (s *Session) detachLocked() {
 	s.router.wheel.arm(&s.window, time.Now().Add(s.router.limits.Resume))
 }
 
-// resumeWindow is a session as the timer of its resume window sees it.
-type resumeWindow Session
-
-func (w *resumeWindow) expire(time.Time) {
-	s := (*Session)(w)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state == live && s.sink == nil {
-		s.router.log.Debug("session expired", "session", string(s.id), "open", len(s.open), "unacknowledged", len(s.unacked))
-		s.closeLocked()
-	}
-}
-
 // Close ends the session: its open requests end without an outcome, except
 // those that have a sink of their own, which get unavailable. It may be called
 // more than once.
@@ -190,17 +177,21 @@ func (s *Session) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == live {
-		s.closeLocked()
+		s.closeLocked(true)
 	}
 }
 
-func (s *Session) closeLocked() {
+// closeLocked ends the session; recall says that services are to be told.
+func (s *Session) closeLocked(recall bool) {
 	for _, o := range s.open {
 		if o.own != nil {
 			s.failLocked(o, &Error{Word: Unavailable, Message: "this node is going away", Outcome: Unknown, Retry: true})
 		} else {
 			s.discardLocked(o, DropSessionGone)
 			s.forgetLocked(o, SessionGone)
+			if recall {
+				s.recallLocked(o)
+			}
 		}
 	}
 	for i := range s.unacked {

@@ -20,6 +20,7 @@ const (
 	Replies  Counter = "replies" // label: a Path
 	Drops    Counter = "drops"   // label: a Drop
 	Refusals Counter = "refused" // label: an error word, or a door's close word
+	Recalls  Counter = "recalls" // label: a Recall
 )
 
 // Path is how a reply travelled.

@@ -115,6 +115,7 @@ func (s *Session) boundLocked(o *open) {
 	}
 	s.router.log.Warn("stream has no reader", "request", string(o.ID), "service", o.Service.Name, "bytes", o.stream.bytes, "limit", limit)
 	s.failLocked(o, &Error{Word: Overloaded, Outcome: Unknown, Message: "more of the answer waits for its client to be ready than may"})
+	s.recallLocked(o)
 }
 
 // resumeStreamLocked delivers what the client is ready for.

@@ -168,28 +168,3 @@ func (s *Session) dropLocked(o *open) {
 	s.router.wheel.disarm(&o.deadline)
 	s.router.inFlight.Add(-1)
 }
-
-// Cancel ends the open request with the client's id as cancelled, and tells
-// whether there was one. The service may see it all the same.
-func (s *Session) Cancel(clientID string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o := s.byClient[clientID]
-	if o == nil {
-		return false
-	}
-	s.failLocked(o, &Error{Word: Cancelled, Message: "the client cancelled the request", Outcome: Unknown})
-	return true
-}
-
-// Abandon forgets an open request whose client has left: no outcome is
-// delivered. It does nothing when the request has ended.
-func (s *Session) Abandon(id RequestID) {
-	_, n, _ := id.Split()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if o := s.open[n]; o != nil && o.ID == id {
-		s.discardLocked(o, DropSessionGone)
-		s.forgetLocked(o, Cancelled)
-	}
-}

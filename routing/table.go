@@ -30,6 +30,9 @@ type Sessions interface {
 	// Look answers what rows a session has that this node owns, and what was said
 	// by Left. It blocks, for a bounded time.
 	Look(ctx context.Context, id SessionID) (Looked, error)
+	// Owns tells whether a session is this node's still, under the epoch of its last
+	// take-over. It blocks, for a bounded time.
+	Owns(ctx context.Context, id SessionID, epoch uint64) (bool, error)
 	// End forgets a session and all its rows, soon. It does not block.
 	End(id SessionID)
 }

@@ -26,6 +26,7 @@ type Metrics struct {
 	replies  *prometheus.CounterVec   // path
 	drops    *prometheus.CounterVec   // reason
 	refused  *prometheus.CounterVec   // reason
+	recalls  *prometheus.CounterVec   // result
 
 	// What the hot path needs is resolved before: looking labels up hashes them.
 	produce, service, relay, push, ack prometheus.Observer
@@ -63,9 +64,10 @@ func NewMetrics(g Gauges) *Metrics {
 		replies: counters("parley_replies_total", "Replies, by the path that they took.", "path"),
 		drops:   counters("parley_drops_total", "Replies that were not delivered, and why.", "reason"),
 		refused: counters("parley_refused_total", "Requests and connections that were refused, and why.", "reason"),
+		recalls: counters("parley_cancels_total", "Services that were to be told that nobody waits any longer.", "result"),
 	}
 	m.series.Store(new(map[string]*series))
-	m.registry.MustRegister(m.requests, m.seconds, m.stages, m.replies, m.drops, m.refused,
+	m.registry.MustRegister(m.requests, m.seconds, m.stages, m.replies, m.drops, m.refused, m.recalls,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.resolve()
 	m.watch(g)
@@ -167,6 +169,8 @@ func (m *Metrics) Count(counter routing.Counter, label string) {
 		m.drops.WithLabelValues(label).Inc()
 	case routing.Refusals:
 		m.refused.WithLabelValues(label).Inc()
+	case routing.Recalls:
+		m.recalls.WithLabelValues(label).Inc()
 	}
 }
 

@@ -102,6 +102,7 @@ type ServiceConfig struct {
 	Dialect        string       `key:"dialect" help:"header names that the service's framework expects; so far parley"`
 	Partitioner    string       `key:"partitioner" help:"how the service's producer picks the reply's partition from its key: murmur2, crc32, fnv1a or any"`
 	Wait           bool         `key:"wait" help:"requests wait in the topic while nobody serves; false: they are refused as no_responders"`
+	Cancel         bool         `key:"cancel" help:"write a cancel record to the topic when the client of an open request cancels it or leaves for good"`
 	Answer         AnswerConfig `key:"answer"`
 	ForwardHeaders []string     `key:"forward_headers" help:"HTTP request headers that become record headers; a * at the end stands for any rest"`
 }

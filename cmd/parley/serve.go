@@ -242,7 +242,7 @@ func (n *node) services() (all []*routing.Service, err error) {
 	for name, s := range n.cfg.Services {
 		service := &routing.Service{
 			Name: name, Topic: s.Topic, Timeout: time.Duration(s.Timeout), MaxTimeout: time.Duration(s.MaxTimeout),
-			Dialect: s.Dialect, Partitioner: routing.Partitioner(s.Partitioner), Wait: s.Wait,
+			Dialect: s.Dialect, Partitioner: routing.Partitioner(s.Partitioner), Wait: s.Wait, Cancel: s.Cancel,
 		}
 		if s.Answer.View.Topic != "" {
 			if service.View, err = n.addView(s.Answer.View.Topic); err != nil {

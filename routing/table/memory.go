@@ -61,6 +61,13 @@ func (*Memory) Look(context.Context, routing.SessionID) (routing.Looked, error) 
 	return routing.Looked{}, nil
 }
 
+// Owns answers whether the session has not ended.
+func (m *Memory) Owns(_ context.Context, id routing.SessionID, epoch uint64) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sessions[id].Epoch == epoch, nil
+}
+
 // End forgets a session.
 func (m *Memory) End(id routing.SessionID) {
 	m.mu.Lock()

@@ -110,3 +110,14 @@ func (r *Redis) Look(ctx context.Context, id routing.SessionID) (got routing.Loo
 	}
 	return got, nil
 }
+
+// Owns reads who owns a session.
+func (r *Redis) Owns(ctx context.Context, id routing.SessionID, epoch uint64) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	fields, err := r.client.HMGet(ctx, sessionKey(id), "owner", "epoch").Result()
+	if err != nil {
+		return false, fmt.Errorf("ask for a session's owner: %w", err)
+	}
+	return fields[0] == string(r.o.Node) && fields[1] == strconv.FormatUint(epoch, 10), nil
+}

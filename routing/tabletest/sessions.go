@@ -82,6 +82,18 @@ var sessions = []story{
 	// Only who shows secret and subject takes a session over; then the epoch
 	// grows, the rows come along, and the old owner cannot end it any longer.
 	{name: "resume", shared: true, tell: resume},
+	// A node knows whose a session is, which the one that lost it may not have heard.
+	{name: "owns", shared: true, tell: func(t *testing.T, h Harness) {
+		a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})
+		s := newSession()
+		must(t, a.Open(t.Context(), s))
+		owns(t, a, s, 1, true)
+		_, err := b.Resume(t.Context(), resumption(s))
+		must(t, err)
+		owns(t, a, s, 1, false)
+		owns(t, b, s, 2, true)
+		owns(t, b, newSession(), 1, false)
+	}},
 	// The same for a table that nobody shares: only the rows are the router's to know.
 	{name: "resume alone", tell: func(t *testing.T, h Harness) {
 		n := h.start(t, table.Options{Node: "a"})
@@ -93,6 +105,8 @@ var sessions = []story{
 			must(t, err)
 			want(t, "epoch", got.Epoch, epoch+2)
 		}
+		owns(t, n, s, 4, true)
+		owns(t, n, s, 3, false)
 		n.End(s.ID)
 		_, err := n.Resume(t.Context(), resumption(s))
 		want(t, "after its end", errors.Is(err, routing.ErrSessionGone), true)
@@ -221,3 +235,10 @@ func resumption(s routing.SessionRow) routing.Resumption {
 }
 
 func sessionKey(s routing.SessionRow) string { return "parley:{" + string(s.ID) + "}" }
+
+func owns(t *testing.T, n *running, s routing.SessionRow, epoch uint64, is bool) {
+	t.Helper()
+	got, err := n.Owns(t.Context(), s.ID, epoch)
+	must(t, err)
+	want(t, fmt.Sprintf("owns the session under epoch %d", epoch), got, is)
+}
