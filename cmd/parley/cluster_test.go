@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +19,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"parley/kafka"
 )
 
 // realServers answers the addresses of the real Kafka and Redis that the
@@ -328,13 +329,18 @@ func tail(s string, n int) string {
 // demo runs the demo services on the cluster's topics until the test ends.
 func (c *cluster) demo(topics map[string]string) {
 	c.t.Helper()
-	shop, err := newDemo(topics, slog.New(slog.DiscardHandler), kgo.SeedBrokers(c.kafka), kgo.ConsumerGroup(c.prefix+".demo"))
+	shop, err := newDemo(topics, kafka.Config{Brokers: []string{c.kafka}}, c.prefix+".demo")
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	go func() { defer close(ended); shop.run(ctx) }()
+	go func() {
+		defer close(ended)
+		if err := shop.Run(ctx); err != nil {
+			c.t.Errorf("the demo services end: %v", err)
+		}
+	}()
 	c.t.Cleanup(func() { cancel(); <-ended })
 }
 

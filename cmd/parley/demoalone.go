@@ -8,8 +8,6 @@ import (
 	"io"
 	"log/slog"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"parley/kafka"
 )
 
@@ -42,19 +40,21 @@ func demoAlone(ctx context.Context, brokers []string, log *slog.Logger) error {
 		topics = append(topics, kafka.Topic{Name: name})
 	}
 	if err := untilKafka(ctx, log, func(ctx context.Context) error {
-		_, err := kafka.EnsureTopics(ctx, kafka.Config{Brokers: brokers, ClientID: "parley-demo"}, true, topics)
+		_, err := kafka.EnsureTopics(ctx, kafka.Config{Brokers: brokers, ClientID: demoGroup}, true, topics)
 		return err
 	}); err != nil {
 		return err
 	}
-	shop, err := newDemo(demoTopics(), log, kgo.SeedBrokers(brokers...))
+	shop, err := newDemo(demoTopics(), kafka.Config{Brokers: brokers, ClientID: demoGroup, Log: log}, demoGroup)
 	if err != nil {
 		return err
 	}
 	log.Info("demo services run", "kafka", brokers)
-	shop.run(ctx)
-	return nil
+	return shop.Run(ctx)
 }
+
+// demoGroup is the consumer group of the demo services.
+const demoGroup = "parley-demo"
 
 // demoTopics are the request topics of the demo services, by name.
 func demoTopics() map[string]string {

@@ -30,10 +30,10 @@ type item struct {
 func (i *item) price() error {
 	price, known := priceList[i.SKU]
 	if !known {
-		return &demoError{"invalid_order", 422, fmt.Sprintf("there is no %q: we sell cocoa, coffee, mug, sugar and tea", i.SKU)}
+		return refusal("invalid_order", 422, fmt.Sprintf("there is no %q: we sell cocoa, coffee, mug, sugar and tea", i.SKU))
 	}
 	if i.Quantity < 1 || i.Quantity > 99 {
-		return &demoError{"invalid_order", 422, fmt.Sprintf("%d of %s cannot be ordered: from 1 to 99", i.Quantity, i.SKU)}
+		return refusal("invalid_order", 422, fmt.Sprintf("%d of %s cannot be ordered: from 1 to 99", i.Quantity, i.SKU))
 	}
 	i.Price, i.Sum = price, price*cents(i.Quantity)
 	return nil
@@ -64,10 +64,10 @@ func placeOrder(body []byte) ([]byte, error) {
 		} `json:"items"`
 	}
 	if err := json.Unmarshal(body, &asked); err != nil {
-		return nil, &demoError{"invalid_order", 422, "an order is an object with a customer and items"}
+		return nil, refusal("invalid_order", 422, "an order is an object with a customer and items")
 	}
 	if len(asked.Items) == 0 || len(asked.Items) > 100 {
-		return nil, &demoError{"invalid_order", 422, "an order has from 1 to 100 items"}
+		return nil, refusal("invalid_order", 422, "an order has from 1 to 100 items")
 	}
 	for _, a := range asked.Items {
 		i := item{SKU: a.SKU, Quantity: a.Quantity}
@@ -105,7 +105,7 @@ func (b *baskets) serve(body []byte) ([]byte, error) {
 		} `json:"remove"`
 	}
 	if err := json.Unmarshal(body, &asked); err != nil || asked.Basket == "" {
-		return nil, &demoError{"invalid_basket", 422, `say which basket: {"basket":"b-1"}`}
+		return nil, refusal("invalid_basket", 422, `say which basket: {"basket":"b-1"}`)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -163,12 +163,12 @@ func lookUpCustomer(body []byte) ([]byte, error) {
 		Customer string `json:"customer"`
 	}
 	if err := json.Unmarshal(body, &asked); err != nil || asked.Customer == "" {
-		return nil, &demoError{"invalid_customer", 422, `say which customer: {"customer":"c-1"}`}
+		return nil, refusal("invalid_customer", 422, `say which customer: {"customer":"c-1"}`)
 	}
 	for _, c := range customers {
 		if c.Customer == asked.Customer {
 			return json.Marshal(c)
 		}
 	}
-	return nil, &demoError{"not_found", 404, fmt.Sprintf("there is no customer %q: c-1 to c-5 exist", asked.Customer)}
+	return nil, refusal("not_found", 404, fmt.Sprintf("there is no customer %q: c-1 to c-5 exist", asked.Customer))
 }

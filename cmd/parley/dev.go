@@ -9,7 +9,7 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kgo"
+	"parley/kafka"
 )
 
 // devOptions are the flags of `parley dev`.
@@ -93,7 +93,7 @@ func dev(ctx context.Context, o devOptions, log *slog.Logger, stdout, stderr io.
 	}
 	defer control.close()
 	nodes.tell(devControlVariable, control.url())
-	shop, err := newDemo(demoTopics(), log, kgo.SeedBrokers(servers.brokers...))
+	shop, err := newDemo(demoTopics(), kafka.Config{Brokers: servers.brokers, ClientID: demoGroup, Log: log}, demoGroup)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,12 @@ func dev(ctx context.Context, o devOptions, log *slog.Logger, stdout, stderr io.
 	// still answered.
 	shopCtx, stopShop := context.WithCancel(context.Background())
 	shopEnded := make(chan struct{})
-	go func() { defer close(shopEnded); shop.run(shopCtx) }()
+	go func() {
+		defer close(shopEnded)
+		if err := shop.Run(shopCtx); err != nil {
+			log.Error("the demo services end", "err", err)
+		}
+	}()
 	defer func() { stopShop(); <-shopEnded }()
 
 	defer nodes.end()

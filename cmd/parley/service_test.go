@@ -3,13 +3,17 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"parley/kafka/service"
 )
 
 // answering says how a test service chooses the partition of its replies.
@@ -76,6 +80,45 @@ func (c *cluster) replyTo(r *kgo.Record, how answering, transform func([]byte) [
 	return reply
 }
 
+func headerOf(r *kgo.Record, name string) string {
+	for _, h := range r.Headers {
+		if h.Key == name {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
+// The demo services answer in parts, late, or not at all, as they are asked to.
+func TestDemoHeaders(t *testing.T) {
+	h := demoHandler(func(body []byte) ([]byte, error) { return body, nil })
+	ask := func(headers ...string) string {
+		r := &service.Request{Body: []byte("hi")}
+		for i := 0; i < len(headers); i += 2 {
+			r.Headers = append(r.Headers, service.Header{Key: headers[i], Value: []byte(headers[i+1])})
+		}
+		var said []string
+		for _, a := range service.Try(t.Context(), h, r) {
+			if a.Failure != nil {
+				said = append(said, a.Failure.Error())
+			} else {
+				said = append(said, string(a.Body))
+			}
+		}
+		return strings.Join(said, " ")
+	}
+	for _, c := range []struct{ got, want string }{
+		{ask(), "hi"},
+		{ask("x-demo-fail", "no"), "demo_failure: no"},
+		{ask("x-demo-parts", "2", "x-demo-delay", "1ms"), `{"part":1,"of":2} {"part":2,"of":2} hi`},
+		{ask("x-demo-parts", "-1", "x-demo-delay", "soon"), "hi"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %s, want %s", c.got, c.want)
+		}
+	}
+}
+
 // The demo shop prices what it sells and says what it does not.
 func TestDemoServices(t *testing.T) {
 	services := demoServices()
@@ -92,7 +135,8 @@ func TestDemoServices(t *testing.T) {
 	} {
 		got, err := services[c.service]([]byte(c.body))
 		if c.fails != "" {
-			if err == nil || err.Error() != c.fails {
+			var says *service.Failure
+			if !errors.As(err, &says) || says.Message != c.fails {
 				t.Errorf("%s %s: got error %v, want %s", c.service, c.body, err, c.fails)
 			}
 		} else if err != nil || string(got) != c.want {
