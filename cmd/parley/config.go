@@ -28,6 +28,7 @@ type Config struct {
 	Sessions SessionsConfig           `key:"sessions"`
 	Streams  StreamsConfig            `key:"streams"`
 	Limits   LimitsConfig             `key:"limits"`
+	Worker   WorkerConfig             `key:"worker"`
 
 	Origins  []string  `key:"origins" help:"origins of web pages that may call, besides the gateway's own; * for all"`
 	Page     bool      `key:"page" help:"serve the demo page at /"`
@@ -103,6 +104,7 @@ type ServiceConfig struct {
 	Partitioner    string       `key:"partitioner" help:"how the service's producer picks the reply's partition from its key: murmur2, crc32, fnv1a or any"`
 	Wait           bool         `key:"wait" help:"requests wait in the topic while nobody serves; false: they are refused as no_responders"`
 	Cancel         bool         `key:"cancel" help:"write a cancel record to the topic when the client of an open request cancels it or leaves for good"`
+	Forward        string       `key:"forward" help:"URL of an HTTP service that parley worker hands this service's requests to"`
 	Answer         AnswerConfig `key:"answer"`
 	ForwardHeaders []string     `key:"forward_headers" help:"HTTP request headers that become record headers; a * at the end stands for any rest"`
 }
@@ -146,6 +148,16 @@ type LimitsConfig struct {
 	ViewBytes Size `key:"view_bytes" help:"bytes of a view that a node keeps in memory"`
 }
 
+// WorkerConfig is for `parley worker`, which hands the requests of services that have
+// the key forward to HTTP services.
+type WorkerConfig struct {
+	Group       string   `key:"group" help:"parley worker: consumer group, to which a dot and the service's name are added"`
+	Concurrency int      `key:"concurrency" help:"parley worker: requests that an HTTP service gets at once"`
+	Ordered     bool     `key:"ordered" help:"parley worker: requests with the same key go one after the other"`
+	Retry       Duration `key:"retry" help:"parley worker: how long an HTTP service that cannot be connected to is tried"`
+	Admin       string   `key:"admin" help:"parley worker: address for operators, /metrics and /healthz; empty: none"`
+}
+
 // LogConfig says what is logged, to standard error.
 type LogConfig struct {
 	Level  string `key:"level" help:"debug, info, warn or error"`
@@ -171,6 +183,7 @@ func defaultConfig() Config {
 			Waiting: 16 << 20, Gap: Duration(5 * time.Second), ArrayParts: 10_000, ArrayBytes: 1 << 20, KeepAlive: Duration(15 * time.Second),
 		},
 		Limits:   LimitsConfig{InFlight: 100_000, Sessions: 1_000_000, ViewKeys: 1_000_000, ViewBytes: 256 << 20},
+		Worker:   WorkerConfig{Group: "parley-worker", Concurrency: 64, Retry: Duration(5 * time.Second)},
 		Page:     true,
 		Shutdown: Duration(20 * time.Second),
 		Log:      LogConfig{Level: "info", Format: "auto"},

@@ -24,6 +24,7 @@ func (c *Config) check(from map[string]string) problems {
 	k.sessions()
 	k.streams()
 	k.limits()
+	k.worker()
 	k.web()
 	k.log()
 	return k.problems
@@ -100,6 +101,21 @@ func (k *checker) origin(key, value string) {
 			shown = SecretURL(value).String() // it may name a password
 		}
 		k.bad(key, shown, "is not an origin: want one such as https://example.com or http://localhost:3000")
+	}
+}
+
+// forward wants the URL of an HTTP service, or "".
+func (k *checker) forward(key, value string) {
+	if value == "" {
+		return
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !isHost(u.Hostname()) || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
+		shown := value
+		if strings.Contains(value, "@") {
+			shown = SecretURL(value).String() // it may name a password
+		}
+		k.bad(key, shown, "is not where an HTTP service is: want a URL such as http://localhost:3000/api")
 	}
 }
 

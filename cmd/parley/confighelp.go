@@ -17,6 +17,9 @@ separated by commas. Durations are written 250ms or 1h30m, sizes 64KiB.
 
 `, command)
 	rows := []helpRow{{"--config FILE", "the file, in YAML; or PARLEY_CONFIG"}}
+	if command == "worker" {
+		rows = append(rows, helpRow{"--service NAME --forward URL", "short for --services.NAME.forward URL; as often as you like"})
+	}
 	config := defaultConfig()
 	for _, s := range settings {
 		rows = append(rows, helpOf(s, "--", &config))

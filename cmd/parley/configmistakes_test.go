@@ -51,7 +51,7 @@ redis:
 services:
   $rpc: {}
   rpc.discover:
-  basket: {topic: parley.replies, max_timeout: 1ns}
+  basket: {topic: parley.replies, max_timeout: 1ns, forward: "localhost:3000"}
   orders:
     topic: a/b
     timeout: 10m
@@ -63,6 +63,7 @@ sessions: {frame: 2MiB, resume: 1s, send_queue: 1MB}
 limits: 5
 origins: [example.com, "https://Example.com", "https://example.com/", "*"]
 log: {level: loud, format: }
+worker: {group: "g g", concurrency: 0, admin: "9090"}
 `, []string{
 		"PARLEY_KAFKA_BUFFERED_RECORDS=0", "PARLEY_BROKERS=h:9092", "PARLEY_SHUTDOWN=-1s", "PARLEY_SERVICES_ORDERS_TOPIK=x",
 		"PARLEY_PORT=tcp://10.0.0.1:80", "PARLEY_TEST_KAFKA=h:1", "PARLEY_KAFKA_SASL_TOKN=hunter2", "HOME=/",
@@ -80,7 +81,7 @@ p.yaml:37: limits: is a single value: want a section with in_flight, sessions, v
 p.yaml:39: log.format: has no value: want text, or leave the key out for its default
 PARLEY_BROKERS: is not a key: did you mean PARLEY_KAFKA_BROKERS?
 PARLEY_KAFKA_SASL_TOKN: is not a key: did you mean PARLEY_KAFKA_SASL_TOKEN?
-PARLEY_SERVICES_ORDERS_TOPIK: is not a key: want PARLEY_SERVICES_<NAME>_ and TOPIC, TIMEOUT, MAX_TIMEOUT, DIALECT, PARTITIONER, ANSWER_VIEW_TOPIC or FORWARD_HEADERS
+PARLEY_SERVICES_ORDERS_TOPIK: is not a key: want PARLEY_SERVICES_<NAME>_ and TOPIC, TIMEOUT, MAX_TIMEOUT, DIALECT, PARTITIONER, WAIT, CANCEL, FORWARD, ANSWER_VIEW_TOPIC or FORWARD_HEADERS
 --kafka.broker: is not a flag: did you mean --kafka.brokers?
 "stray" is not a flag: want --name value
 --limits.in_flight: has no value: want --limits.in_flight value
@@ -110,6 +111,7 @@ p.yaml:26: services.$rpc: "$rpc" is not a name: want 1 to 64 of a-z, A-Z, 0-9, '
 p.yaml:28: services.basket.topic: "parley.replies" is not allowed: want another topic than kafka.reply_topic
 p.yaml:28: services.basket.max_timeout: "1ns" is not allowed: want 1ms to 24h
 p.yaml:28: services.basket.timeout: "30s" is not allowed: want no more than max_timeout, which is 1ns
+p.yaml:28: services.basket.forward: "localhost:3000" is not where an HTTP service is: want a URL such as http://localhost:3000/api
 p.yaml:30: services.orders.topic: "a/b" is not a topic: want 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'
 p.yaml:31: services.orders.timeout: "10m" is not allowed: want no more than max_timeout, which is 5m
 p.yaml:32: services.orders.dialect: "springs" is not allowed: want parley
@@ -119,6 +121,9 @@ p.yaml:35: services.orders.forward_headers: "" is not a header: want a name in s
 p.yaml:27: services.rpc.discover: "rpc.discover" is not allowed: JSON-RPC keeps names that start with "rpc."
 p.yaml:36: sessions.resume: "1s" is not allowed: want more than redis.lease, which is 5m
 p.yaml:36: sessions.send_queue: "1MiB" is not allowed: want no less than sessions.frame, which is 2MiB
+p.yaml:40: worker.group: "g g" is not a consumer group: want 1 to 249 characters without blanks
+p.yaml:40: worker.concurrency: "0" is not allowed: want 1 to 100000
+p.yaml:40: worker.admin: "9090" is not an address: want host:port or :port, with port 0 to 65535
 p.yaml:38: origins: "example.com" is not an origin: want one such as https://example.com or http://localhost:3000
 p.yaml:38: origins: "https://Example.com" is not an origin: want one such as https://example.com or http://localhost:3000
 p.yaml:38: origins: "https://example.com/" is not an origin: want one such as https://example.com or http://localhost:3000

@@ -118,6 +118,7 @@ func (k *checker) service(name string, s ServiceConfig) {
 	if s.Answer.View.Topic != "" {
 		k.topic(key+".answer.view.topic", s.Answer.View.Topic)
 	}
+	k.forward(key+".forward", s.Forward)
 	for _, header := range s.ForwardHeaders {
 		k.header(key+".forward_headers", header)
 	}
@@ -168,6 +169,16 @@ func (k *checker) limits() {
 	between(k, "limits.sessions", l.Sessions, 1, 100_000_000)
 	between(k, "limits.view_keys", l.ViewKeys, 1, 1_000_000_000)
 	between(k, "limits.view_bytes", l.ViewBytes, 1<<10, 1<<40)
+}
+
+func (k *checker) worker() {
+	w := k.config.Worker
+	k.group("worker.group", w.Group)
+	between(k, "worker.concurrency", w.Concurrency, 1, 100_000)
+	between(k, "worker.retry", w.Retry, 0, minutes(10))
+	if w.Admin != "" {
+		k.address("worker.admin", w.Admin, true)
+	}
 }
 
 func (k *checker) web() {

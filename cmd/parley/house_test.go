@@ -15,6 +15,7 @@ func TestImports(t *testing.T) {
 		"parley/routing/table": {"parley/routing"},
 		"parley/kafka":         {"parley/routing"},
 		"parley/kafka/service": {"parley/routing", "parley/kafka"},
+		"parley/kafka/worker":  {"parley/routing", "parley/kafka", "parley/kafka/service"},
 		"parley/ws":            {"parley/routing"},
 		"parley/ws/client":     nil,
 		"parley/web":           {"parley/routing"},

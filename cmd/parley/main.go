@@ -34,6 +34,7 @@ func commands() []command {
 	return []command{
 		{"dev", "everything embedded: Kafka, Redis, two nodes, demo services and page", runDev},
 		{"serve", "one node: parley serve --config parley.yaml", runServe},
+		{"worker", "HTTP services behind topics: parley worker --service orders --forward http://localhost:3000", runWorker},
 		{"config", "the effective configuration, secrets masked", runConfig},
 		{"demo", "the demo services alone, on a Kafka of yours", runDemo},
 		{"bench", "load against a gateway, percentiles out", bench.Run},

@@ -62,7 +62,7 @@ func TestReadmeCommands(t *testing.T) {
 			t.Errorf("parley %s: %v", command, err)
 		}
 	}
-	for _, name := range []string{"dev", "serve", "config", "demo"} {
+	for _, name := range []string{"dev", "serve", "config", "demo", "worker"} {
 		if !seen[name] {
 			t.Errorf("the README shows no `parley %s`", name)
 		}
@@ -72,7 +72,14 @@ func TestReadmeCommands(t *testing.T) {
 // tryCommand parses a command line as parley does, and runs nothing.
 func tryCommand(t *testing.T, environ, args []string) error {
 	t.Helper()
-	if args[0] == "serve" || args[0] == "config" {
+	if args[0] == "worker" {
+		keys, err := forwardFlags(args[1:])
+		if err != nil {
+			return err
+		}
+		args = append(args[:1], keys...)
+	}
+	if args[0] == "serve" || args[0] == "config" || args[0] == "worker" {
 		file := filepath.Join(t.TempDir(), "parley.yaml")
 		if err := os.WriteFile(file, []byte(exampleYAML(t)), 0o600); err != nil {
 			t.Fatal(err)
