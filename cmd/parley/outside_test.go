@@ -180,6 +180,32 @@ func TestServicesOfOthers(t *testing.T) {
 	}
 }
 
+// So do services that answer in parts, in four languages; the one in Go is made with the package for services.
+func TestStreamingServicesOfOthers(t *testing.T) {
+	dir := others(t)
+	for _, s := range []struct {
+		file    string
+		command []string
+		env     string
+	}{
+		{"words/main.go", []string{"go", "run"}, ""},
+		{"words.py", []string{filepath.Join(dir, "venv/bin/python")}, ""},
+		{"words.mjs", []string{"node"}, ""},
+		{"Words.java", []string{"java"}, "CLASSPATH=" + os.Getenv("PARLEY_TEST_JARS") + "/*"},
+	} {
+		t.Run(s.file, func(t *testing.T) {
+			c := newCluster(t, map[string]string{"words": "murmur2"})
+			c.start("a")
+			c.runService(dir, s.file, s.command, s.env)
+			for range 3 {
+				if got := c.post(t, "/services/words", `"to be or not to be"`); got != `["to","be","or","not","to","be"]` {
+					t.Fatalf("got %s", got)
+				}
+			}
+		})
+	}
+}
+
 // runService runs a service of the README with this cluster's names in it,
 // until the test ends.
 func (c *cluster) runService(dir, file string, command []string, env string) {
@@ -188,8 +214,10 @@ func (c *cluster) runService(dir, file string, command []string, env string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	group := c.prefix + "-hello"
-	own := strings.NewReplacer("hello.requests", c.topic("hello"), `"hello"`, `"`+group+`"`, `'hello'`, `'`+group+`'`, "-G hello", "-G "+group)
+	name, _, _ := strings.Cut(strings.ToLower(filepath.ToSlash(file)), ".")
+	name, _, _ = strings.Cut(name, "/")
+	group := c.prefix + "-" + name
+	own := strings.NewReplacer(name+".requests", c.topic(name), `"`+name+`"`, `"`+group+`"`, `'`+name+`'`, `'`+group+`'`, "-G "+name, "-G "+group)
 	folder, err := os.MkdirTemp(dir, "service-")
 	if err != nil {
 		c.t.Fatal(err)

@@ -31,7 +31,7 @@ func source(t *testing.T, path string) string {
 // run on real Kafka (TestServicesOfOthers).
 func TestReadmeServices(t *testing.T) {
 	text := readme(t)
-	for _, file := range []string{"hello/main.go", "hello.py", "hello.mjs", "Hello.java", "hello.sh"} {
+	for _, file := range []string{"hello/main.go", "hello.py", "hello.mjs", "Hello.java", "hello.sh", "words/main.go", "words.py", "words.mjs", "Words.java"} {
 		code := strings.TrimSpace(source(t, filepath.Join("scripts/e2e/services", file)))
 		if !strings.Contains(text, "\n"+code+"\n```\n") {
 			t.Errorf("the README does not show scripts/e2e/services/%s as it is", file)
