@@ -324,7 +324,7 @@ func (*oneNode) Look(context.Context, routing.SessionID) (routing.Looked, error)
 	return routing.Looked{}, nil
 }
 func (*oneNode) Owns(context.Context, routing.SessionID, uint64) (bool, error) { return true, nil }
-func (*oneNode) Fenced(time.Time) bool { return false }
+func (*oneNode) Fenced(time.Time) bool                                         { return false }
 func (*oneNode) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {
 	verdicts := make([]routing.Verdict, len(replies))
 	for i := range verdicts {

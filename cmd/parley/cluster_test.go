@@ -329,6 +329,12 @@ func tail(s string, n int) string {
 // demo runs the demo services on the cluster's topics until the test ends.
 func (c *cluster) demo(topics map[string]string) {
 	c.t.Helper()
+	c.t.Cleanup(c.demoUntil(topics))
+}
+
+// demoUntil runs the demo services until they are stopped.
+func (c *cluster) demoUntil(topics map[string]string) (stop func()) {
+	c.t.Helper()
 	shop, err := newDemo(topics, kafka.Config{Brokers: []string{c.kafka}}, c.prefix+".demo")
 	if err != nil {
 		c.t.Fatal(err)
@@ -341,7 +347,7 @@ func (c *cluster) demo(topics map[string]string) {
 			c.t.Errorf("the demo services end: %v", err)
 		}
 	}()
-	c.t.Cleanup(func() { cancel(); <-ended })
+	return func() { cancel(); <-ended }
 }
 
 // startGroup starts a program that may start others, and answers how to end them

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // The services behind three nodes stop, and start again. Each node refuses requests
@@ -60,19 +56,6 @@ func TestNoResponders(t *testing.T) {
 	if a := <-waits; a.status != http.StatusOK {
 		t.Errorf("a request that may wait: %d %s", a.status, a.body)
 	}
-}
-
-// demoUntil runs the demo services until they are stopped.
-func (c *cluster) demoUntil(topics map[string]string) (stop func()) {
-	c.t.Helper()
-	shop, err := newDemo(topics, slog.New(slog.DiscardHandler), kgo.SeedBrokers(c.kafka), kgo.ConsumerGroup(c.prefix+".demo"))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { defer close(ended); shop.run(ctx) }()
-	return func() { cancel(); <-ended }
 }
 
 // posted is what a node answered to a call over HTTP.

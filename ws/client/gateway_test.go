@@ -179,7 +179,7 @@ func (*table) Unhold(routing.RequestID) {}
 func (*table) Owns(context.Context, routing.SessionID, uint64) (bool, error) {
 	return true, nil
 }
-func (*table) Fenced(time.Time) bool    { return false }
+func (*table) Fenced(time.Time) bool { return false }
 func (*table) Look(context.Context, routing.SessionID) (routing.Looked, error) {
 	return routing.Looked{}, nil
 }
