@@ -34,10 +34,12 @@ const (
 	SubjectHeader = "parley-subject"
 
 	// IdempotencyKeyHeader is what a service remembers in order to do the work
-	// once, although a record can be consumed twice. It is the request id: unlike
-	// the client's own id, which many JSON-RPC clients count from 1 on every
-	// socket or never change, it never names two requests. A message that a
-	// client sends again while its request is open makes no second record.
+	// once, although a record can be consumed twice. It is the client's own key,
+	// where it gave one, under which Parley makes one record a subject and service.
+	// Else it is the request id: unlike the client's own id, which many JSON-RPC
+	// clients count from 1 on every socket or never change, it never names two
+	// requests. A message that a client sends again while its request is open makes
+	// no second record.
 	IdempotencyKeyHeader = "parley-idempotency-key"
 
 	// CancelHeader makes a record no request but the end of one, which it names: its

@@ -45,7 +45,11 @@ func encode(q *routing.Request, replyTopic string) *pending {
 		if q.ReplyPartition != routing.NoPartition {
 			b.number(ReplyPartitionHeader, int64(q.ReplyPartition))
 		}
-		b.text(IdempotencyKeyHeader, string(q.ID))
+		if call.IdempotencyKey != "" {
+			b.text(IdempotencyKeyHeader, call.IdempotencyKey)
+		} else {
+			b.text(IdempotencyKeyHeader, string(q.ID))
+		}
 	}
 	b.text(ServiceHeader, q.Service.Name)
 	b.number(DeadlineHeader, q.Deadline.UnixMilli())

@@ -24,13 +24,14 @@ type unacked struct {
 	held    bool // it is in the table, and not in memory
 	spilled bool // the table holds earlier parts that are acknowledged
 
-	had *Progress // of an outcome: what is acknowledged of the parts before it
+	had     *Progress // of an outcome: what is acknowledged of the parts before it
+	follows RequestID // the kept request that it comes from, which the table has: "" for others
 }
 
 // unackedOf is a delivery before it is acknowledged.
 func unackedOf(o *open, d Delivery) unacked {
 	now := time.Now()
-	u := unacked{Delivery: d, n: o.n, service: o.Service, digest: o.Call.Digest, deadline: o.Deadline, since: now, at: now, safe: d.Reply == nil, spilled: o.spilled}
+	u := unacked{Delivery: d, n: o.n, service: o.Service, digest: o.Call.Digest, deadline: o.Deadline, since: now, at: now, safe: d.Reply == nil || o.follows != "", spilled: o.spilled, follows: o.follows}
 	if d.Reply != nil {
 		u.from, u.bytes = d.Reply.From, len(d.Reply.Body)
 	}
@@ -42,7 +43,7 @@ func unackedOf(o *open, d Delivery) unacked {
 
 // row is what the table keeps of the request whose outcome this is.
 func (u *unacked) row(session SessionID) Row {
-	return Row{Session: session, N: u.n, Service: u.service.Name, ClientID: u.ClientID, Digest: u.digest, Deadline: u.deadline, Had: u.had}
+	return Row{Session: session, N: u.n, Service: u.service.Name, ClientID: u.ClientID, Digest: u.digest, Deadline: u.deadline, Had: u.had, Follows: u.follows}
 }
 
 // awaitAckLocked files a delivery as not acknowledged.

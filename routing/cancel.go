@@ -48,6 +48,7 @@ const (
 func (s *Session) recallLocked(o *open) {
 	switch {
 	case !o.Service.Cancel:
+	case o.follows != "" || o.unkept(): // others may wait for it, or come to
 	case o.stream != nil && o.stream.outcome != "": // the service has answered: only its client was not ready
 	case o.adopted:
 		s.router.observer.Count(Recalls, string(RecallAdopted))

@@ -64,8 +64,7 @@ func (s *Session) acceptLocked(o *open, reply *Reply, path Path) {
 	case !reply.Final:
 		s.pushLocked(o, Delivery{Part: true, Reply: reply}, path)
 	case reply.Err != nil:
-		e := &Error{Word: FromService, Message: reply.Err.Message, Outcome: Done, Reply: reply}
-		s.endLocked(o, FromService, Delivery{Reply: reply, Err: e}, path)
+		s.endLocked(o, FromService, Delivery{Reply: reply, Err: fromService(reply)}, path)
 	default:
 		s.endLocked(o, OK, Delivery{Reply: reply}, path)
 	}
@@ -126,7 +125,7 @@ func (s *Session) pushLocked(o *open, d Delivery, path Path) {
 	if d.Reply != nil && d.Reply.Place > 0 {
 		o.parts = d.Reply.Place - 1
 	}
-	d.ClientID, d.ID, d.N, d.WantHeaders = o.Call.ClientID, o.ID, o.parts, o.Call.WantHeaders
+	d.ClientID, d.ID, d.N, d.WantHeaders = o.Call.ClientID, o.shown(), o.parts, o.Call.WantHeaders
 	d.Trace = o.trace(d.Reply, path)
 	if d.Reply != nil {
 		o.parts++

@@ -26,6 +26,12 @@
 // the owner's inbox; or the session's held list. Session.unacked is a copy beside
 // that place, and a [Receipt] is how the place learns that it may forget.
 //
+// A kept request ([Router.Keep]) is one whose answer nobody waits for at a socket of
+// its own: it is a session without an owner, so that replies to it are held by whoever
+// consumes them, and read ([Router.Collect], [Router.Await]) by whoever of its subject
+// asks, at any node. A request with an idempotency key is a kept one, which all that
+// show the key follow; a session follows one too where its client attaches it.
+//
 // # Files
 //
 // request.go, session.go, errors.go and table.go are the nouns and the interfaces
@@ -33,7 +39,9 @@
 // ack.go, hold.go, resume.go, look.go and reclaim.go what makes it survive. order.go
 // puts the parts of a streamed answer in order, stream.go lets them wait for a client
 // that is not ready. cancel.go tells services that nobody waits any longer. fence.go
-// keeps a process silent that slept. affinity.go makes ids that hash home, wheel.go
+// keeps a process silent that slept. kept.go has the nouns of kept requests, keep.go
+// makes them, await.go and follow.go bring their answers. affinity.go makes ids that
+// hash home, wheel.go
 // keeps the deadlines.
 //
 // # Non-obvious
@@ -70,6 +78,15 @@
 // the node's own says that nobody had it in between; otherwise what this node
 // remembers of it is compared with its rows. RequestIDs of different owners
 // cannot collide, since an owner counts on from its epoch, shifted left.
+//
+// A kept request is in the table before it is in the topic, and its key is claimed in
+// between. So a node that dies there leaves a key whose request was never made: who
+// joins it waits in vain, which is better than a second request. Only where the
+// produce certainly failed is the key given up, before the caller is told.
+//
+// A follower's replies have no receipt and are never held for its session: the kept
+// request has them. Its row names that request, and a new owner follows it from the
+// start; a client drops what it had by request id and position.
 //
 // A process that slept does not know whether it still is a node. Until the table
 // does ([Fence]) it takes no requests, delivers nothing, and lets no deadline pass: the

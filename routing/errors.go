@@ -64,6 +64,11 @@ func refuse(word Word, retry bool, format string, args ...any) *Error {
 	return &Error{Word: word, Message: fmt.Sprintf(format, args...), Outcome: NotSent, Retry: retry}
 }
 
+// fromService makes the error of a reply that says error.
+func fromService(reply *Reply) *Error {
+	return &Error{Word: FromService, Message: reply.Err.Message, Outcome: Done, Reply: reply}
+}
+
 // refuseDone makes the error of a request that its service has answered.
 func refuseDone(word Word, format string, args ...any) *Error {
 	return &Error{Word: word, Message: fmt.Sprintf(format, args...), Outcome: Done}

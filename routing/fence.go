@@ -48,7 +48,7 @@ func (o *open) tellAccepted() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if to := s.sinkLocked(o); to != nil && s.open[o.n] == o {
-		to.Accepted(o.Call.ClientID, o.ID)
+		to.Accepted(o.Call.ClientID, o.shown())
 	}
 }
 

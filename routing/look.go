@@ -41,6 +41,7 @@ func (s *Session) lookAgain(ctx context.Context, epoch uint64, ids []string, str
 	s.restateLocked(slices.DeleteFunc(slices.Clone(streams), func(at StreamAt) bool { return !slices.Contains(ids, at.ClientID) }))
 	s.whole = s.whole || s.heardAllLocked(got)
 	missing := s.missingLocked(ids)
+	s.followAllLocked()
 	s.lookedLocked()
 	return missing
 }

@@ -19,11 +19,28 @@ type open struct {
 	spilled  bool      // the table holds parts that are acknowledged
 	stream   *stream   // nil until it is needed
 	deadline timer
+
+	follows  RequestID // the kept request whose outcome is this one's, once it is known; "" for others
+	waiting  *waiter   // for more of it; nil while it does not
+	collects int       // replies of it that were collected
+}
+
+// shown is the id by which the client may ask for the request elsewhere.
+func (o *open) shown() RequestID {
+	if o.follows != "" {
+		return o.follows
+	}
+	return o.ID
+}
+
+// unkept tells whether the request is to follow a kept one that is not known yet.
+func (o *open) unkept() bool {
+	return o.follows == "" && (o.Call.IdempotencyKey != "" || o.Service == attachService)
 }
 
 // row is what the table keeps of the request.
 func (o *open) row() Row {
-	row := Row{Session: o.session.id, N: o.n, Service: o.Service.Name, ClientID: o.Call.ClientID, Digest: o.Call.Digest, Deadline: o.Deadline}
+	row := Row{Session: o.session.id, N: o.n, Service: o.Service.Name, ClientID: o.Call.ClientID, Digest: o.Call.Digest, Deadline: o.Deadline, Follows: o.follows}
 	if o.stream != nil {
 		row.Had = o.stream.had
 	}
@@ -51,6 +68,10 @@ func (o *open) expire(now time.Time) {
 func (r *Router) produced(q *Request, at RecordAt, err error) {
 	if q.Cancels != "" {
 		r.recalled(q, err)
+		return
+	}
+	if q.kept != nil {
+		q.kept.produced(err)
 		return
 	}
 	if q.open == nil {
@@ -96,7 +117,7 @@ func (o *open) trace(r *Reply, path Path) *Trace {
 		return nil
 	}
 	t := &Trace{
-		ID: o.ID, Node: o.session.router.node, Service: o.Service.Name, Path: path,
+		ID: o.shown(), Node: o.session.router.node, Service: o.Service.Name, Path: path,
 		Request: RecordAt{Topic: o.Service.Topic, Partition: NoPartition},
 		Reply:   RecordAt{Partition: NoPartition},
 

@@ -22,6 +22,7 @@ type world struct {
 	away     map[NodeID]*outage // those that are cut off
 	lag      time.Duration      // how long a claim stays in its node's queue
 	deaf     map[NodeID]bool    // those that do not hear of take-overs
+	claims   map[string]*Kept
 }
 
 // outage is what a node that is cut off still has to write.
@@ -36,10 +37,12 @@ type entry struct {
 	rows  map[uint64]Row
 	held  []*Reply
 	left  uint64
+	kept  *Kept  // a kept request
+	err   *Error // its outcome, where that is no reply
 }
 
 func newWorld() *world {
-	return &world{sessions: make(map[SessionID]*entry), nodes: make(map[NodeID]*Router), inbox: make(map[NodeID]map[int64]*Reply), away: make(map[NodeID]*outage)}
+	return &world{sessions: make(map[SessionID]*entry), nodes: make(map[NodeID]*Router), inbox: make(map[NodeID]map[int64]*Reply), away: make(map[NodeID]*outage), claims: make(map[string]*Kept)}
 }
 
 // view is the world as one node's Table.
@@ -200,6 +203,9 @@ func (v view) routeOne(r *Reply) Verdict {
 		epoch := e.Epoch
 		v.mu.Unlock()
 		return Verdict{Fate: Here, Epoch: epoch}
+	case v.nodes[e.owner] == nil && e.holdKept().Fate == Dropped:
+		defer v.mu.Unlock()
+		return e.holdKept()
 	case v.nodes[e.owner] == nil:
 		e.held = append(e.held, r)
 		v.mu.Unlock()

@@ -172,6 +172,7 @@ func (r *Router) settle(reply *Reply, v Verdict) (again bool) {
 		reply.done()
 	case Held:
 		r.observer.Count(Replies, string(PathHeld))
+		r.waiters.look(reply.ID)
 		reply.done()
 	case Here:
 		session, _, _ := reply.ID.Split()

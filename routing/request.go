@@ -59,6 +59,10 @@ type Call struct {
 	Headers     []Header      // the client's record headers, already checked by the door
 	Timeout     time.Duration // 0 for the service's; the door has checked it against MaxTimeout
 
+	// IdempotencyKey, where the client gave one, makes the request a kept one: it is
+	// made once a subject, service and key, and found again under it.
+	IdempotencyKey string
+
 	// Method, Path and Query are set by the HTTP door only.
 	Method, Path, Query string
 
@@ -97,8 +101,9 @@ type Request struct {
 	// service and under the same key: of its Call nothing else is meant.
 	Cancels RequestID
 
-	open *open   // nil for a notification
-	from *Router // who wants to know how the produce ended
+	open *open    // nil for a notification, and for a kept request
+	kept *keeping // nil for any other
+	from *Router  // who wants to know how the produce ended
 }
 
 // Produced tells the router how the produce ended: at is where the record

@@ -145,6 +145,7 @@ func (s *Session) attach(o ResumeSession, got Resumed) (missing Missing, look bo
 		o.Attached(s)
 	}
 	s.restateLocked(o.Streams)
+	defer s.followAllLocked() // after what this node or the table still has
 	waiting := s.early
 	s.early = nil
 	s.redeliverLocked(got.Held)
@@ -208,7 +209,7 @@ func (s *Session) adoptRowLocked(row Row) {
 	if soon := now.Add(adoptLate); due.Before(soon) {
 		due = soon
 	}
-	o := &open{session: s, n: row.N, submitted: now, adopted: true}
+	o := &open{session: s, n: row.N, submitted: now, adopted: true, follows: row.Follows}
 	o.Request = Request{
 		Session: s.id, Subject: s.subject, Service: service, Deadline: row.Deadline, ReplyPartition: NoPartition, open: o, from: r,
 		Call: &Call{Door: DoorWS, ClientID: row.ClientID, Digest: row.Digest, Service: row.Service},

@@ -42,6 +42,9 @@ type Limits struct {
 	Stream       int           // bytes of a streamed answer that wait for a client which is not ready: 16 MiB
 	Streams      int           // bytes of all of them on a node: 256 MiB
 	Gap          time.Duration // a part of a stream may be later than those behind it: 5 s
+	Kept         int           // kept requests of the cluster: 100,000
+	Keep         time.Duration // how long a request is kept: 1 h
+	Waiters      int           // who wait for kept requests at a node: 10,000
 }
 
 // Options are what a Router is made of.
@@ -82,6 +85,8 @@ type Router struct {
 	muted     *queue[func()]  // what is to be done once the router is not fenced any longer
 	recalls   *queue[*Request]
 	expired   *queue[*Session] // whose services are to be told, once the table is sure
+	keepers   keepers          // requests to be kept
+	waiters   waiters          // who waits for kept requests
 }
 
 // New makes a router. It serves as soon as Run does.
@@ -91,6 +96,7 @@ func New(o Options) *Router {
 		observer: o.Observer, log: o.Log, limits: o.Limits.withDefaults(), wheel: newWheel(), responders: o.Responders,
 		astray: newQueue[*Reply](), holds: newQueue[Holding](), muted: newQueue[func()](),
 		recalls: newQueue[*Request](), expired: newQueue[*Session](),
+		keepers: keepers{queue: newQueue[*keeping]()},
 	}
 	for _, s := range o.Services {
 		r.services[s.Name] = s
@@ -101,6 +107,7 @@ func New(o Options) *Router {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
+	r.waiters.init()
 	r.strangers = make(chan *Reply, r.limits.Strangers)
 	return r
 }
@@ -109,10 +116,13 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		at   *int
 		than int
-	}{{&l.OpenRequests, 256}, {&l.InFlight, 100_000}, {&l.Sessions, 1_000_000}, {&l.Reply, 1 << 20}, {&l.Strangers, 1 << 16}, {&l.Unacked, 1 << 20}, {&l.Stream, 16 << 20}, {&l.Streams, 256 << 20}} {
+	}{{&l.OpenRequests, 256}, {&l.InFlight, 100_000}, {&l.Sessions, 1_000_000}, {&l.Reply, 1 << 20}, {&l.Strangers, 1 << 16}, {&l.Unacked, 1 << 20}, {&l.Stream, 16 << 20}, {&l.Streams, 256 << 20}, {&l.Kept, 100_000}, {&l.Waiters, 10_000}} {
 		if *d.at <= 0 {
 			*d.at = d.than
 		}
+	}
+	if l.Keep <= 0 {
+		l.Keep = time.Hour
 	}
 	if l.Patience <= 0 {
 		l.Patience = 5 * time.Second
@@ -137,6 +147,8 @@ func (r *Router) Run(ctx context.Context) {
 	running.Go(func() { r.unmute(ctx) })
 	running.Go(func() { r.recall(ctx) })
 	running.Go(func() { r.farewell(ctx) })
+	running.Go(func() { r.keepAll(ctx) })
+	running.Go(func() { r.await(ctx) })
 	r.relay(ctx)
 }
 

@@ -130,7 +130,9 @@ func (s *Session) row() SessionRow {
 // open, and those whose outcome is not acknowledged.
 func (s *Session) rowsLocked() (rows []Row) {
 	for _, o := range s.open {
-		rows = append(rows, o.row())
+		if !o.unkept() {
+			rows = append(rows, o.row())
+		}
 	}
 	for i := range s.unacked {
 		if u := &s.unacked[i]; s.acks && !u.Part {

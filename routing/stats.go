@@ -21,6 +21,16 @@ const (
 	Drops    Counter = "drops"   // label: a Drop
 	Refusals Counter = "refused" // label: an error word, or a door's close word
 	Recalls  Counter = "recalls" // label: a Recall
+	Keeps    Counter = "kept"    // label: one of the words below
+)
+
+// What happens to kept requests.
+const (
+	KeptMade      = "made"      // recorded, and handed to the producer
+	KeptJoined    = "joined"    // asked for again under its idempotency key
+	KeptAnswered  = "answered"  // its outcome came
+	KeptCancelled = "cancelled" // by a client
+	KeptExpired   = "expired"   // its time was over, and a node has noticed
 )
 
 // Path is how a reply travelled.

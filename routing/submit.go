@@ -47,7 +47,18 @@ func (s *Session) submit(call *Call, own, from Sink) (RequestID, *Error) {
 	if err != nil {
 		return "", err
 	}
-	if !again {
+	switch {
+	case again:
+	case call.IdempotencyKey != "":
+		if err := s.keepFor(o); err != nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.open[o.n] == o {
+				s.dropLocked(o)
+			}
+			return "", err
+		}
+	default:
 		r.producer.Produce(&o.Request)
 	}
 	return o.ID, nil
@@ -91,7 +102,9 @@ func (s *Session) enter(call *Call, service *Service, own, from Sink, now time.T
 	if call.Limited {
 		o.streamed().limit(call.Credit)
 	}
-	s.router.table.Claim(o.row())
+	if !o.unkept() {
+		s.router.table.Claim(o.row())
+	}
 	s.rememberLocked(o, o.Deadline)
 	return o, false, nil
 }
@@ -102,7 +115,7 @@ func (s *Session) repeatLocked(twin *open, call *Call) *Error {
 		return refuse(DuplicateID, false, "request %s is still open, and was not the same", call.ClientID)
 	}
 	if to := s.sinkLocked(twin); to != nil && !twin.accepted.IsZero() {
-		to.Accepted(twin.Call.ClientID, twin.ID)
+		to.Accepted(twin.Call.ClientID, twin.shown())
 	}
 	return nil
 }
@@ -166,5 +179,6 @@ func (s *Session) dropLocked(o *open) {
 		delete(s.byClient, o.Call.ClientID)
 	}
 	s.router.wheel.disarm(&o.deadline)
+	s.unfollowLocked(o)
 	s.router.inFlight.Add(-1)
 }

@@ -13,6 +13,7 @@ type Table interface {
 	Rows
 	Relay
 	Fence
+	Results
 }
 
 // Sessions keeps which node holds which session.
@@ -122,6 +123,7 @@ type Row struct {
 	Digest   uint64 // as Call.Digest
 	Deadline time.Time
 	Had      *Progress // what its client has acknowledged of a streamed answer; nil for nothing
+	Follows  RequestID // the kept request whose outcome is this one's; "" for none
 }
 
 // Verdict is what became of a reply that was routed.

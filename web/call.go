@@ -26,35 +26,36 @@ const (
 // errSlowBody is the cause of refusing a body that did not arrive in bodyTime.
 var errSlowBody = errors.New("body is too slow")
 
-// readCall makes a call of a request. wait is what Preference-Applied is to say,
-// "" for nothing.
-func (s *Server) readCall(w http.ResponseWriter, r *http.Request, service *routing.Service, below string) (call *routing.Call, wait string, e *routing.Error) {
+// readCall makes a call of a request.
+func (s *Server) readCall(w http.ResponseWriter, r *http.Request, service *routing.Service, below string) (call *routing.Call, ask asking, e *routing.Error) {
 	call = &routing.Call{
 		Door: routing.DoorHTTP, Service: service.Name, Method: r.Method, Path: below, Query: r.URL.RawQuery,
 		ContentType: r.Header.Get("Content-Type"), WantHeaders: true, WantTrace: wants(r.Header, "trace"),
 	}
 	if hasDotSegment(r.URL.Path) {
-		return nil, "", invalidParams("the path must not have the segments . and ..")
+		return nil, ask, invalidParams("the path must not have the segments . and ..")
 	}
 	if !isText(call.ContentType) {
-		return nil, "", invalidParams("content-type is not UTF-8")
+		return nil, ask, invalidParams("content-type is not UTF-8")
 	}
 	if call.Key, e = recordKey(r.Header); e != nil {
-		return nil, "", e
+		return nil, ask, e
 	}
 	list := s.forward[service.Name]
 	if list == nil {
 		list = s.standard
 	}
 	if call.Headers, e = list.headers(r.Header, s.reserved); e != nil {
-		return nil, "", e
+		return nil, ask, e
 	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" && !list.has("Content-Encoding") {
-		return nil, "", invalidParams("content-encoding %q: the service would not learn of it (forward_headers does not name it)", clip(coding))
+		return nil, ask, invalidParams("content-encoding %q: the service would not learn of it (forward_headers does not name it)", clip(coding))
 	}
-	call.Timeout, wait = preferredWait(r.Header["Prefer"], service)
+	if ask, e = readAsking(r.Header, service, call); e != nil {
+		return nil, ask, e
+	}
 	call.Body, e = s.readBody(w, r)
-	return call, wait, e
+	return call, ask, e
 }
 
 // recordKey reads the header parley-key; nil where there is none.

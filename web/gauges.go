@@ -13,6 +13,7 @@ type Gauges struct {
 	Sockets            func() int
 	OwnedPartitions    func() int
 	HeldReplies        func() int
+	Waiters            func() int           // who wait for requests whose answers are collected
 	UncommittedReplies func() int           // replies that wait for their commit
 	UncommittedAge     func() time.Duration // of the oldest of them
 }
@@ -28,6 +29,7 @@ func (m *Metrics) watch(g Gauges) {
 		{"parley_sockets", "Sockets that are connected.", g.Sockets},
 		{"parley_owned_partitions", "Partitions of the reply topic that this node consumes.", g.OwnedPartitions},
 		{"parley_held_replies", "Replies that are kept for sessions without a node.", g.HeldReplies},
+		{"parley_waiters", "Callers and sessions that wait for requests whose answers are collected.", g.Waiters},
 		{"parley_uncommitted_replies", "Replies that wait for their commit.", g.UncommittedReplies},
 	} {
 		m.gauge(gauge.name, gauge.help, func() float64 {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"parley/routing"
+	"parley/routing/table"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -74,19 +75,6 @@ func (p *topic) settledCount() int {
 	return len(p.settled)
 }
 
-// alone is the table of a single node.
-type alone struct{ routing.Table }
-
-func (alone) Open(context.Context, routing.SessionRow) error { return nil }
-func (alone) Announce(routing.SessionRow)                    {}
-func (alone) End(routing.SessionID)                          {}
-func (alone) Claim(routing.Row)                              {}
-func (alone) Release(routing.SessionID, uint64)              {}
-func (alone) Fenced(time.Time) bool                          { return false }
-func (alone) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {
-	return make([]routing.Verdict, len(replies))
-}
-
 // gateway is a server over a real router and a topic.
 type gateway struct {
 	*Server
@@ -125,7 +113,7 @@ func newGateway(t testing.TB, change func(*Options), more ...*routing.Service) *
 		change(&o)
 	}
 	o.Router = routing.New(routing.Options{
-		Node: "a", Producer: p, Table: alone{}, Observer: o.Observer,
+		Node: "a", Producer: p, Table: table.NewMemory(), Observer: o.Observer,
 		Services: append(more,
 			&routing.Service{Name: "echo", Topic: "echo.requests", Timeout: 30 * time.Second, MaxTimeout: time.Minute},
 			&routing.Service{Name: "quick", Topic: "quick.requests", Timeout: time.Second, MaxTimeout: 2 * time.Second},

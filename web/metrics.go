@@ -27,6 +27,7 @@ type Metrics struct {
 	drops    *prometheus.CounterVec   // reason
 	refused  *prometheus.CounterVec   // reason
 	recalls  *prometheus.CounterVec   // result
+	kept     *prometheus.CounterVec   // event
 
 	// What the hot path needs is resolved before: looking labels up hashes them.
 	produce, service, relay, push, ack prometheus.Observer
@@ -63,11 +64,12 @@ func NewMetrics(g Gauges) *Metrics {
 		}, []string{"stage"}),
 		replies: counters("parley_replies_total", "Replies, by the path that they took.", "path"),
 		drops:   counters("parley_drops_total", "Replies that were not delivered, and why.", "reason"),
+		kept:    counters("parley_kept_requests_total", "What happened to requests whose answers are collected.", "event"),
 		refused: counters("parley_refused_total", "Requests and connections that were refused, and why.", "reason"),
 		recalls: counters("parley_cancels_total", "Services that were to be told that nobody waits any longer.", "result"),
 	}
 	m.series.Store(new(map[string]*series))
-	m.registry.MustRegister(m.requests, m.seconds, m.stages, m.replies, m.drops, m.refused, m.recalls,
+	m.registry.MustRegister(m.requests, m.seconds, m.stages, m.replies, m.drops, m.refused, m.recalls, m.kept,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.resolve()
 	m.watch(g)
@@ -97,6 +99,9 @@ func (m *Metrics) resolve() {
 		m.drops.WithLabelValues(string(reason))
 	}
 	m.refused.WithLabelValues(string(routing.Overloaded))
+	for _, event := range []string{routing.KeptMade, routing.KeptJoined, routing.KeptAnswered, routing.KeptCancelled, routing.KeptExpired} {
+		m.kept.WithLabelValues(event)
+	}
 }
 
 // Registry is where others, such as the hooks of Kafka's client, add theirs.
@@ -167,6 +172,8 @@ func (m *Metrics) Count(counter routing.Counter, label string) {
 		}
 	case routing.Drops:
 		m.drops.WithLabelValues(label).Inc()
+	case routing.Keeps:
+		m.kept.WithLabelValues(label).Inc()
 	case routing.Refusals:
 		m.refused.WithLabelValues(label).Inc()
 	case routing.Recalls:

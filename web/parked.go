@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"time"
 	"unicode/utf8"
 
@@ -61,14 +60,18 @@ func (p *parked) Deliver(d routing.Delivery) {
 		d.Written()
 		if p.size > p.limit || len(p.parts) > p.most {
 			p.tooLong = true
-			p.give(routing.Delivery{ID: d.ID, Trace: d.Trace, Err: &routing.Error{
-				Word: routing.TooLarge, Outcome: routing.Done,
-				Message: fmt.Sprintf("the service's stream has more than %d bytes or %d parts: ask for %s or %s", p.limit, p.most, typeEvents, typeLines),
-			}})
+			p.give(routing.Delivery{ID: d.ID, Trace: d.Trace, Err: p.error()})
 		}
 	default:
 		p.give(d)
 	}
+}
+
+// error is that of a streamed answer with more parts, or bytes, than may be.
+func (p *parked) error() *routing.Error {
+	e := refusal(routing.TooLarge, "the service's stream has more than %d bytes or %d parts: ask for %s or %s", p.limit, p.most, typeEvents, typeLines)
+	e.Outcome = routing.Done
+	return e
 }
 
 func (p *parked) give(d routing.Delivery) {

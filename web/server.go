@@ -74,6 +74,11 @@ type Server struct {
 	session atomic.Pointer[routing.Session]
 	opening sync.Mutex
 	ended   bool
+
+	// draining is over when the server takes no new calls: who only looks whether
+	// there is something is answered. ending is over when parked calls must end too.
+	draining, ending context.Context
+	drain, end       context.CancelFunc
 }
 
 // New makes a server. Its error names every option that is wrong.
@@ -108,6 +113,8 @@ func New(o Options) (*Server, error) {
 		s.observer = nobody{}
 	}
 	s.ready.draining = s.calls.isDraining
+	s.draining, s.drain = context.WithCancel(context.Background())
+	s.ending, s.end = context.WithCancel(context.Background())
 	var errOrigins, errForward, errPage error
 	s.origins, errOrigins = newOrigins(o.Origins)
 	s.standard, _ = newForward(defaultForward)
@@ -126,6 +133,9 @@ func New(o Options) (*Server, error) {
 func (s *Server) routes(socket http.Handler, page *page) http.Handler {
 	m := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	m.PathPrefix("/services/").HandlerFunc(s.serveService)
+	m.Handle(resultsPath+"{id}", s.verbs(map[string]http.Handler{
+		http.MethodGet: http.HandlerFunc(s.serveResult), http.MethodDelete: http.HandlerFunc(s.cancelResult),
+	}))
 	if socket != nil {
 		m.Handle("/ws", s.verbs(map[string]http.Handler{http.MethodGet: socket}))
 	}
@@ -159,6 +169,7 @@ func HTTPServer(addr string, h http.Handler, log *slog.Logger) *http.Server {
 // is answered. It may be called more than once; /readyz says 503 from now on.
 func (s *Server) Shutdown(ctx context.Context) error {
 	idle := s.calls.drain()
+	s.drain()
 	select {
 	case <-idle:
 		s.endSession()

@@ -40,7 +40,7 @@ func (s *Server) serveService(w http.ResponseWriter, r *http.Request) {
 		s.streamsOver(w, r, last)
 		return
 	}
-	call, wait, e := s.readCall(w, r, service, below)
+	call, ask, e := s.readCall(w, r, service, below)
 	switch {
 	case e != nil:
 		s.refuseCall(w, r, service, e)
@@ -48,10 +48,13 @@ func (s *Server) serveService(w http.ResponseWriter, r *http.Request) {
 		s.refuseCall(w, r, service, goingAway())
 	default:
 		defer s.calls.leave()
-		if form != nil {
-			s.stream(w, r, call, wait, form)
-		} else {
-			s.park(w, r, call, wait)
+		switch {
+		case ask.async || call.IdempotencyKey != "":
+			s.keep(w, r, call, ask)
+		case form != nil:
+			s.stream(w, r, call, ask.applied, form)
+		default:
+			s.park(w, r, call, ask.applied)
 		}
 	}
 }
@@ -184,6 +187,7 @@ func (s *Server) openSession(r *http.Request, ended *routing.Session) (*routing.
 func (s *Server) endSession() {
 	s.opening.Lock()
 	s.ended = true
+	s.end()
 	session := s.session.Load()
 	s.opening.Unlock()
 	if session != nil {

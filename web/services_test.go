@@ -116,7 +116,7 @@ func TestPreferWait(t *testing.T) {
 	g := newGateway(t, nil)
 	for _, c := range []struct{ prefer, applied string }{
 		{"wait=5", "wait=5"},
-		{"respond-async, Wait = 7; x=y, wait=9", "wait=7"},
+		{"handling=lenient, Wait = 7; x=y, wait=9", "wait=7"},
 		{`wait="8"`, "wait=8"},
 		{"wait=61", "wait=60"},
 		{"wait=99999999999999999999999", "wait=60"},

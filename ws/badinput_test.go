@@ -51,7 +51,7 @@ func TestBadMessages(t *testing.T) {
 		{"meta an array", request + `"meta":[]}`, "1", "invalid_request"},
 		{"unknown service", `{"jsonrpc":"2.0","id":1,"method":"nobody"}`, "1", "unknown_service"},
 		{"empty method", `{"jsonrpc":"2.0","id":1,"method":""}`, "1", "unknown_service"},
-		{"unknown control message", `{"jsonrpc":"2.0","id":1,"method":"$/attach","params":{"request":"x"}}`, "1", "unknown_service"},
+		{"unknown control message", `{"jsonrpc":"2.0","id":1,"method":"$/nope","params":{"request":"x"}}`, "1", "unknown_service"},
 		{"no base64", request + `"params":{"$bytes":"%"}}`, "1", "invalid_params"},
 		{"key a number", request + `"meta":{"key":1}}`, "1", "invalid_params"},
 		{"timeout negative", request + `"meta":{"timeout":-1}}`, "1", "invalid_params"},

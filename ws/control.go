@@ -25,6 +25,10 @@ func (c *conn) takeControl(p *parser, m *message, to *batch) {
 		var found bool
 		found, e = c.credit(p, m.params)
 		answer = strconv.FormatBool(found)
+	case "$/attach":
+		if e = c.collect(p, m, to); e == nil {
+			return
+		}
 	case "$/ping":
 		c.sendText([]byte(`{"jsonrpc":"2.0","method":"$/pong"}`))
 	case "$/bye":

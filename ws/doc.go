@@ -22,6 +22,7 @@
 //	{"jsonrpc":"2.0","method":"$/ack","params":{"seq":6}}
 //	{"jsonrpc":"2.0","method":"$/cancel","params":{"id":1}}
 //	{"jsonrpc":"2.0","method":"$/credit","params":{"id":1,"n":16}}
+//	{"jsonrpc":"2.0","id":9,"method":"$/attach","params":{"request":"…"}}
 //	{"jsonrpc":"2.0","method":"$/ping"}
 //	{"jsonrpc":"2.0","method":"$/bye"}
 //	{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}
@@ -66,7 +67,7 @@
 // nothing then. What it does not say of a request is as it was, or without limit where
 // the session has changed its node.
 //
-// Not there yet: $/attach, subscriptions and tokens (which are ignored).
+// Not there yet: subscriptions and tokens (which are ignored).
 //
 // # Messages
 //
@@ -94,6 +95,19 @@
 // tokens, at most 32 and 8 KiB in all, none of the names that Parley or a
 // dialect uses); want lists what the response's meta is to have. Members that
 // are unknown are ignored, others of the wrong shape are invalid_params.
+//
+// meta.idempotencyKey (1 to 256 visible ASCII characters) makes a request one that is
+// made once: the same message under the same key of the same subject and service, from
+// whichever socket or over HTTP, joins it or gets its outcome, for as long as results
+// are kept. Another message under it is duplicate_id. Its outcome outlives the session.
+// $/cancel gives up the wait, not the request, which others may have joined.
+//
+// $/attach collects a request that was made elsewhere under the same subject: one with
+// an idempotency key, or one of respond-async over HTTP. Parts and outcome come under
+// the id of the $/attach, from the first part on; it may be said as often as one likes,
+// goes on when the session is resumed, and waits as long as results are kept unless
+// meta.timeout says less. A request that is unknown, expired or another's is
+// unknown_request. The id of a request with a key is told by $/accepted.
 //
 // meta of a response: contentType, where the reply is not JSON; headers, where
 // wanted: the reply's record headers, a value that is no UTF-8 as

@@ -3,6 +3,7 @@ package ws
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -17,7 +18,7 @@ const (
 )
 
 // metaParts are the members of meta that the gateway knows, as JSON texts.
-type metaParts struct{ key, timeout, headers, want, credit []byte }
+type metaParts struct{ key, idempotencyKey, timeout, headers, want, credit []byte }
 
 // meta reads what a request's meta asks for into the call.
 func (p *parser) meta(raw []byte, call *routing.Call, service *routing.Service, reserved func(string) bool) *routing.Error {
@@ -33,6 +34,11 @@ func (p *parser) meta(raw []byte, call *routing.Call, service *routing.Service, 
 			return badParams("meta.key must be a string")
 		}
 		call.Key = append([]byte{}, unquote(parts.key)...)
+	}
+	if parts.idempotencyKey != nil {
+		if e := readIdempotencyKey(parts.idempotencyKey, call); e != nil {
+			return e
+		}
 	}
 	if parts.timeout != nil {
 		if e := readTimeout(parts.timeout, call, service); e != nil {
@@ -62,6 +68,8 @@ func (parts *metaParts) take(name, value []byte) *routing.Error {
 	switch string(unquote(name)) {
 	case "key":
 		at = &parts.key
+	case "idempotencyKey":
+		at = &parts.idempotencyKey
 	case "timeout":
 		at = &parts.timeout
 	case "headers":
@@ -77,6 +85,26 @@ func (parts *metaParts) take(name, value []byte) *routing.Error {
 		return badParams("meta.%s occurs twice", unquote(name))
 	}
 	*at = value
+	return nil
+}
+
+// maxIdempotencyKey is how long an idempotency key may be, in bytes.
+const maxIdempotencyKey = 256
+
+// readIdempotencyKey reads meta.idempotencyKey.
+func readIdempotencyKey(text []byte, call *routing.Call) *routing.Error {
+	if call.Notify {
+		return badParams("meta.idempotencyKey is for requests: nobody could learn of a notification's outcome")
+	}
+	key := ""
+	if text[0] == '"' {
+		key = string(unquote(text))
+	}
+	hidden := func(r rune) bool { return r < ' ' || r > '~' }
+	if key == "" || len(key) > maxIdempotencyKey || strings.ContainsFunc(key, hidden) {
+		return badParams("meta.idempotencyKey must be a string of 1 to %d visible ASCII characters", maxIdempotencyKey)
+	}
+	call.IdempotencyKey = key
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"parley/routing"
+	"parley/routing/table"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,7 +34,7 @@ type rig struct {
 
 // newRig starts a node, which ends with the test. It works in a synctest bubble.
 func newRig(t testing.TB, o Options) *rig {
-	r := &rig{t: t, topics: newTopics(), counted: &counted{}, pipes: newPipes(), table: &oneNode{}}
+	r := &rig{t: t, topics: newTopics(), counted: &counted{}, pipes: newPipes(), table: &oneNode{Memory: table.NewMemory()}}
 	o.Router = routing.New(routing.Options{
 		Node: "a", Producer: r.topics, Table: r.table, Observer: r.counted, Services: r.topics.services(),
 		Limits: routing.Limits{OpenRequests: o.OpenRequests},
@@ -271,6 +272,8 @@ func (p *topics) count() int {
 // oneNode is the table of a node that is alone: it knows which sessions may be
 // resumed.
 type oneNode struct {
+	*table.Memory // keeps requests
+
 	mu       sync.Mutex
 	sessions map[routing.SessionID]routing.SessionRow
 	away     error // what Resume answers instead
@@ -325,13 +328,6 @@ func (*oneNode) Look(context.Context, routing.SessionID) (routing.Looked, error)
 }
 func (*oneNode) Owns(context.Context, routing.SessionID, uint64) (bool, error) { return true, nil }
 func (*oneNode) Fenced(time.Time) bool                                         { return false }
-func (*oneNode) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {
-	verdicts := make([]routing.Verdict, len(replies))
-	for i := range verdicts {
-		verdicts[i] = routing.Verdict{Fate: routing.Dropped, Drop: routing.DropUnknownRequest}
-	}
-	return verdicts
-}
 
 // counted is an Observer that remembers what was refused.
 type counted struct {

@@ -29,6 +29,7 @@ type Config struct {
 	Streams  StreamsConfig            `key:"streams"`
 	Limits   LimitsConfig             `key:"limits"`
 	Worker   WorkerConfig             `key:"worker"`
+	Results  ResultsConfig            `key:"results"`
 
 	Origins  []string  `key:"origins" help:"origins of web pages that may call, besides the gateway's own; * for all"`
 	Page     bool      `key:"page" help:"serve the demo page at /"`
@@ -158,6 +159,14 @@ type WorkerConfig struct {
 	Admin       string   `key:"admin" help:"parley worker: address for operators, /metrics and /healthz; empty: none"`
 }
 
+// ResultsConfig is about requests whose answers are collected: asynchronous ones, and
+// those with an idempotency key.
+type ResultsConfig struct {
+	Keep    Duration `key:"keep" help:"how long a request is kept whose answer is collected, and an idempotency key holds"`
+	Max     int      `key:"max" help:"such requests in the whole cluster at a time; more are overloaded"`
+	Waiters int      `key:"waiters" help:"callers a node that wait for such requests; more are overloaded"`
+}
+
 // LogConfig says what is logged, to standard error.
 type LogConfig struct {
 	Level  string `key:"level" help:"debug, info, warn or error"`
@@ -184,6 +193,7 @@ func defaultConfig() Config {
 		},
 		Limits:   LimitsConfig{InFlight: 100_000, Sessions: 1_000_000, ViewKeys: 1_000_000, ViewBytes: 256 << 20},
 		Worker:   WorkerConfig{Group: "parley-worker", Concurrency: 64, Retry: Duration(5 * time.Second)},
+		Results:  ResultsConfig{Keep: Duration(time.Hour), Max: 100_000, Waiters: 10_000},
 		Page:     true,
 		Shutdown: Duration(20 * time.Second),
 		Log:      LogConfig{Level: "info", Format: "auto"},

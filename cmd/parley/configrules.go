@@ -169,6 +169,10 @@ func (k *checker) limits() {
 	between(k, "limits.sessions", l.Sessions, 1, 100_000_000)
 	between(k, "limits.view_keys", l.ViewKeys, 1, 1_000_000_000)
 	between(k, "limits.view_bytes", l.ViewBytes, 1<<10, 1<<40)
+	r := k.config.Results
+	between(k, "results.keep", r.Keep, Duration(time.Second), 7*24*minutes(60))
+	between(k, "results.max", r.Max, 1, 100_000_000)
+	between(k, "results.waiters", r.Waiters, 1, 10_000_000)
 }
 
 func (k *checker) worker() {

@@ -74,7 +74,7 @@ func (b *batch) add(o *op) {
 	key := rowKey{o.session, o.n}
 	switch o.kind {
 	case opClaim:
-		row := routing.Row{Session: o.session, N: o.n, Service: o.service, ClientID: o.clientID, Digest: o.digest, Deadline: o.deadline, Had: o.had}
+		row := routing.Row{Session: o.session, N: o.n, Service: o.service, ClientID: o.clientID, Digest: o.digest, Deadline: o.deadline, Had: o.had, Follows: o.follows}
 		if at, here := b.claims[key]; here {
 			g.sets[at] = row
 			return

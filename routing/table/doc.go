@@ -8,6 +8,8 @@
 //	                                   taken, the newest take-over and the owner before it;
 //	                                   left, the newest epoch whose owner has written all its rows and is gone
 //	parley:{S}:held        list        held replies, oldest first: "<n> <record> <reply>"
+//	parley:idem:<hash>     string      an idempotency key's "<request id> <digest>", see routing/kept.go
+//	parley:kept            sorted set  the session of each kept request by when its time is over
 //	parley:inbox:<node>    stream      what other nodes send: b, the boot that it is meant for, and
 //	                                   e and r, an epoch and a reply, or k, a notice
 //	parley:nodes           sorted set  node by the end of its lease, Unix ms of Redis's clock
@@ -16,7 +18,8 @@
 //	{parley:nodes}:graves  hash        boot and node whose inbox is to be routed again -> boot of who does
 //
 // A person reads a session with redis-cli HGETALL 'parley:{…}'. A row's value
-// is "<service> <deadline> <digest> <client id>". How a reply is written stands in
+// is "<service> <deadline> <digest> <client id>"; one that follows a kept request has
+// "<service>@<request id>". How a reply is written stands in
 // entry.go. Redis 6.2 or newer is needed.
 //
 // # What is written when
@@ -39,6 +42,15 @@
 // node and a boot: a session that an earlier boot left is owned by a dead node,
 // and its replies are held. Inbox entries name the boot too: those for another
 // boot are routed again by whoever reads the inbox.
+//
+// # Kept requests
+//
+// A kept request is a session whose owner is "": nobody can resume it, as it has no
+// secret, and all replies to it are held. Its state is kept, then answered once the
+// final reply is held, or ended where the field outcome has an outcome that is no
+// reply. Everything about it expires together. It is recorded before its key is
+// claimed, in another slot, so that whoever joins it finds it; a claim that was not
+// answered in time is refused by Redis's clock when it is come to later.
 //
 // # Take-over
 //

@@ -182,6 +182,8 @@ func (r *Redis) heldOf(j *job) (n int, rest routing.Verdict) {
 		return 0, routing.Verdict{Fate: routing.Dropped, Drop: routing.DropSessionGone}
 	case word == -1:
 		return 0, r.nobody()
+	case word == -3:
+		return 0, routing.Verdict{Fate: routing.Dropped, Drop: routing.DropLate}
 	case word < 0 && own:
 		r.moved(j, answer)
 		return 0, routing.Verdict{Fate: routing.Moved}
@@ -190,6 +192,12 @@ func (r *Redis) heldOf(j *job) (n int, rest routing.Verdict) {
 	case own && len(answer) > 1:
 		all, _ := answer[1].(int64)
 		r.standing.holds(j.session, int(all))
+	}
+	if len(answer) > 2 && answer[2] != int64(0) {
+		if answer[2] == int64(2) {
+			r.o.Observer.Count(routing.Keeps, routing.KeptAnswered)
+		}
+		return int(word), routing.Verdict{Fate: routing.Dropped, Drop: routing.DropDuplicate}
 	}
 	return int(word), routing.Verdict{Fate: routing.Dropped, Drop: routing.DropHeldFull}
 }

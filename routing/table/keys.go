@@ -29,12 +29,17 @@ func sessionKeys(id routing.SessionID) []string { return []string{sessionKey(id)
 // rowTime is how a row's deadline is written: UTC, to the millisecond.
 const rowTime = "2006-01-02T15:04:05.000Z"
 
-// rowText is the value of a row's field: service, deadline, digest (and progress, of a
-// stream: parts;topic/partition/offset), and the client
+// rowText is the value of a row's field: service (and behind an @ the kept request
+// that it follows), deadline, digest (and progress, of a stream:
+// parts;topic/partition/offset), and the client
 // id, which stands last as it may contain anything.
 func rowText(row routing.Row) string {
 	text := make([]byte, 0, len(row.Service)+len(row.ClientID)+len(rowTime)+19)
-	text = append(append(text, row.Service...), ' ')
+	text = append(text, row.Service...)
+	if row.Follows != "" {
+		text = append(append(text, '@'), row.Follows...)
+	}
+	text = append(text, ' ')
 	text = row.Deadline.UTC().AppendFormat(text, rowTime)
 	text = append(text, ' ')
 	for shift := 60; shift >= 0; shift -= 4 {
@@ -61,6 +66,7 @@ func parseRow(session routing.SessionID, field, text string) (routing.Row, error
 		return routing.Row{}, errRow
 	}
 	service, rest, _ := strings.Cut(text, " ")
+	service, follows, _ := strings.Cut(service, "@")
 	when, rest, _ := strings.Cut(rest, " ")
 	digits, clientID, ok := strings.Cut(rest, " ")
 	digits, progress, streamed := strings.Cut(digits, ";")
@@ -69,7 +75,7 @@ func parseRow(session routing.SessionID, field, text string) (routing.Row, error
 	if !ok || bad != nil || err != nil {
 		return routing.Row{}, errRow
 	}
-	row := routing.Row{Session: session, N: n, Service: service, ClientID: clientID, Digest: digest, Deadline: deadline}
+	row := routing.Row{Session: session, N: n, Service: service, ClientID: clientID, Digest: digest, Deadline: deadline, Follows: routing.RequestID(follows)}
 	if streamed {
 		if row.Had = parseProgress(progress); row.Had == nil {
 			return routing.Row{}, errRow

@@ -10,18 +10,24 @@ import (
 )
 
 // Memory is the table of a single node without Redis. All that it keeps is whose
-// sessions there are: the router itself knows the rest, so that a reply for any
-// other session is for nobody. Sessions cannot be resumed after the node has ended.
+// sessions there are, and kept requests: the router itself knows the rest, so that a
+// reply for any other session is for nobody. Sessions cannot be resumed after the node has ended.
 // Its methods may be called from any goroutine and do not block.
 type Memory struct {
 	mu       sync.Mutex
 	sessions map[routing.SessionID]routing.SessionRow // those that may be resumed
+
+	kept memoryKept
 }
 
 var _ routing.Table = (*Memory)(nil)
 
 // NewMemory makes a table for a single node.
-func NewMemory() *Memory { return &Memory{sessions: make(map[routing.SessionID]routing.SessionRow)} }
+func NewMemory() *Memory {
+	m := &Memory{sessions: make(map[routing.SessionID]routing.SessionRow)}
+	m.kept.init()
+	return m
+}
 
 // Run blocks until ctx ends. There is nothing to do.
 func (*Memory) Run(ctx context.Context, _ Node) error {
@@ -94,11 +100,11 @@ func (*Memory) Hold(_ context.Context, held []routing.Holding) []routing.Verdict
 	return verdicts
 }
 
-// Route calls every reply unknown.
-func (*Memory) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {
+// Route keeps replies to kept requests, and calls all others unknown.
+func (m *Memory) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {
 	verdicts := make([]routing.Verdict, len(replies))
-	for i := range verdicts {
-		verdicts[i] = unknown
+	for i, reply := range replies {
+		verdicts[i] = m.kept.hold(reply)
 	}
 	return verdicts
 }

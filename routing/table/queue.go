@@ -19,6 +19,7 @@ type op struct {
 	digest   uint64
 	deadline time.Time
 	had      *routing.Progress
+	follows  routing.RequestID
 	state    *state  // opState, opBarrier
 	notice   *notice // opNotice
 }
@@ -160,7 +161,7 @@ func (r *Redis) push(o op) bool {
 
 // Claim queues a row.
 func (r *Redis) Claim(row routing.Row) {
-	r.push(op{kind: opClaim, session: row.Session, n: row.N, service: row.Service, clientID: row.ClientID, digest: row.Digest, deadline: row.Deadline, had: row.Had})
+	r.push(op{kind: opClaim, session: row.Session, n: row.N, service: row.Service, clientID: row.ClientID, digest: row.Digest, deadline: row.Deadline, had: row.Had, follows: row.Follows})
 }
 
 // Release queues the removal of a row.

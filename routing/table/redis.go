@@ -70,6 +70,7 @@ type Redis struct {
 	// Counted by the goroutines that do it, for Stats.
 	written, cancelled, dropped, refused, held, relayed, rerouted, removed atomic.Uint64
 	refusals, drops                                                        rarely
+	kept                                                                   atomic.Int64 // requests of the cluster, as this node last saw it
 }
 
 var _ routing.Table = (*Redis)(nil)

@@ -49,6 +49,24 @@ var leftLua string
 //go:embed resume.lua
 var resumeLua string
 
+//go:embed room.lua
+var roomLua string
+
+//go:embed keep.lua
+var keepLua string
+
+//go:embed claim.lua
+var claimLua string
+
+//go:embed unclaim.lua
+var unclaimLua string
+
+//go:embed collect.lua
+var collectLua string
+
+//go:embed conclude.lua
+var concludeLua string
+
 var (
 	leaseScript   = redis.NewScript(leaseLua)
 	leaveScript   = redis.NewScript(leaveLua)
@@ -64,9 +82,17 @@ var (
 	leftScript    = redis.NewScript(leftLua)
 	resumeScript  = redis.NewScript(resumeLua)
 
+	roomScript     = redis.NewScript(roomLua)
+	keepScript     = redis.NewScript(keepLua)
+	claimScript    = redis.NewScript(claimLua)
+	unclaimScript  = redis.NewScript(unclaimLua)
+	collectScript  = redis.NewScript(collectLua)
+	concludeScript = redis.NewScript(concludeLua)
+
 	// pipelined are the scripts that run in pipelines, where an unknown digest
 	// cannot be answered by sending the source at once.
-	pipelined = []*redis.Script{nodesScript, sessionScript, endScript, pushScript, holdScript, unholdScript, noticeScript, leftScript}
+	pipelined = []*redis.Script{nodesScript, sessionScript, endScript, pushScript, holdScript, unholdScript, noticeScript, leftScript,
+		roomScript, keepScript, claimScript, unclaimScript, collectScript, concludeScript}
 )
 
 // call is a script's call for a pipeline.

@@ -31,11 +31,13 @@ type Harness struct {
 	Cut, Heal func()
 	// Sleep makes a table notice that its process has slept.
 	Sleep func(n Node)
+	// Pass makes time pass for the expiry of keys; nil where it does so by itself.
+	Pass func(d time.Duration)
 }
 
 // Run tests a table.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
-	for _, group := range [][]story{single, sessions, rows, relays, held, holds, nodes, returns, faults} {
+	for _, group := range [][]story{single, sessions, rows, relays, held, holds, nodes, returns, kept, faults} {
 		for _, s := range group {
 			t.Run(s.name, func(t *testing.T) {
 				h := open(t)

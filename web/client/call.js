@@ -9,6 +9,8 @@ const SLEPT = 2_000; // a timer that is later than so much was held up with all 
 /**
  * @typedef {object} RequestOptions
  * @property {string} [key] the record key; requests with one key stay in order
+ * @property {string} [idempotencyKey] the request is made once, however often it is asked for under this key; it
+ *   outlives the session
  * @property {number} [timeout] ms; the service's own if left out
  * @property {Object<string, string>} [headers] record headers, names in lower case
  * @property {string[]} [want] what the promise's `meta` is to have: `trace`, `headers`
@@ -30,6 +32,7 @@ export class Call {
   /** The number of the socket that it was sent on. */ socket = 0;
   /** @type {Pending} */ promise;
   /** Surfaced so far. */ parts = 0;
+  /** It means the same request in whatever session. */ repeats = false;
 
   #settled = false;
   #due = Infinity; // after that it is not sent again
@@ -55,6 +58,7 @@ export class Call {
     this.credit = options.credit;
     this.#options = options;
     this.#cancel = cancel;
+    this.repeats = options.idempotencyKey !== undefined || service === '$/attach';
     /** @type {Promise<any>} */
     const promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -155,8 +159,8 @@ export class Call {
  * @param {unknown} params
  * @param {RequestOptions} options
  */
-export function requestFrame(id, service, params, { key, timeout, headers, want, credit }) {
-  const meta = { key, timeout, headers, want, credit: credit?.window };
+export function requestFrame(id, service, params, { key, idempotencyKey, timeout, headers, want, credit }) {
+  const meta = { key, idempotencyKey, timeout, headers, want, credit: credit?.window };
   const asks = Object.values(meta).some((part) => part !== undefined);
   return JSON.stringify({ jsonrpc: '2.0', id, method: service, params: encodePayload(params), meta: asks ? meta : undefined });
 }

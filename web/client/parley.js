@@ -133,6 +133,11 @@ export class Client extends EventTarget {
     return read((more) => this.request(service, params, { ...options, ...more }), (id) => this.#give(this.#open.get(id)), window);
   }
 
+  /** Collects a request that was made elsewhere, by its id within the gateway. @param {string} request @param {RequestOptions} [options] */
+  attach(request, options) {
+    return this.request('$/attach', { request }, options);
+  }
+
   /**
    * Sends a request that nobody answers. It is lost where there is no socket, or one
    * that cannot keep up.
@@ -205,11 +210,12 @@ export class Client extends EventTarget {
     }
   }
 
-  /** Expects nothing more of the session. @param {string} why */
+  /** Expects nothing more of the session: what can be is asked for again. @param {string} why */
   #forget(why) {
     this.#secret = '';
     for (const call of this.#open.values()) {
-      if (call.sent) this.#giveUp(call, 'session_gone', why);
+      if (call.repeats && call.frame) call.sent = false;
+      else if (call.sent) this.#giveUp(call, 'session_gone', why);
     }
   }
 
@@ -365,7 +371,7 @@ export class Client extends EventTarget {
   #answer(response) {
     const id = Number(response.id);
     const call = this.#open.get(id); // none: a duplicate, whose outcome has been surfaced
-    if (!call) return;
+    if (!call || (call.repeats && response.error?.data?.code === 'session_gone')) return; // it is made again
     if (call.again(response) && !call.overtaken(this.#sockets, this.#open.values())) return this.#transmit(call);
     this.#settled(id);
     call.answer(response);

@@ -24,6 +24,9 @@
  * @typedef {'not_sent'|'unknown'|'done'} Outcome
  */
 
+/** A message that is no request. @param {string} method @param {object} [params] */
+export const message = (method, params) => JSON.stringify({ jsonrpc: '2.0', method, params });
+
 /** The error words that a client makes itself, with their JSON-RPC numbers. */
 const NUMBERS = {
   timeout: -32001,
@@ -124,6 +127,3 @@ export function parse(text) {
     return undefined; // not from a gateway
   }
 }
-
-/** @param {string} method @param {object} [params] */
-export const message = (method, params) => JSON.stringify({ jsonrpc: '2.0', method, params });

@@ -10,7 +10,13 @@ type CallOptions struct {
 	Key     string            // the record key: calls with one key stay in order
 	Timeout time.Duration     // for the service to answer, in whole milliseconds: the service's own
 	Headers map[string]string // record headers, names in lower case
-	Want    []string          // what Reply.Meta is to have: "trace", "headers"
+
+	// IdempotencyKey makes the request one that is made once, however often, and from
+	// wherever, it is asked for under this key: 1 to 256 visible ASCII characters. It
+	// outlives the session, in which case the client asks for it again.
+	IdempotencyKey string
+
+	Want []string // what Reply.Meta is to have: "trace", "headers"
 
 	// OnAccepted is told the gateway's id of the request once it is safe in Kafka
 	// (needs Options.Accepted), OnPart the parts of a streamed answer, in order, each
@@ -54,6 +60,7 @@ func (c *Client) Call(ctx context.Context, service string, params []byte, o Call
 	if o.Timeout > 0 {
 		k.due = time.Now().Add(o.Timeout)
 	}
+	k.repeats = o.IdempotencyKey != "" || service == attachMethod
 	var e *Error
 	if k.frame, e = appendRequest(make([]byte, 0, frameRoom+len(params)), k.id, service, params, &o); e != nil {
 		return Reply{}, e
@@ -83,6 +90,20 @@ func (c *Client) Call(ctx context.Context, service string, params []byte, o Call
 	}
 }
 
+// Attach waits for the outcome of a request that was made elsewhere by the same
+// subject, under an idempotency key or over HTTP to be collected. request is the
+// gateway's id of it. Parts come from the first one on. Of o, Key, Headers and
+// IdempotencyKey mean nothing.
+func (c *Client) Attach(ctx context.Context, request string, o CallOptions) (Reply, error) {
+	t := texts{dst: []byte(`{"request":`)}
+	if t.quote(request); t.err != nil {
+		return Reply{}, failed("invalid_params", NotSent, "all texts must be UTF-8")
+	}
+	return c.Call(ctx, attachMethod, append(t.dst, '}'), CallOptions{Timeout: o.Timeout, Want: o.Want, OnPart: o.OnPart})
+}
+
+const attachMethod = "$/attach"
+
 // Notify sends a request that nobody answers: of o, only Key and Headers are
 // used. It does not block. Without an error the request is to be written next to
 // the present socket, and is lost if that is; where there is none it is refused:
@@ -105,11 +126,12 @@ const (
 
 // call is a request on its way to exactly one outcome.
 type call struct {
-	id    uint64 // 0 for a notification
-	frame []byte
-	o     CallOptions
-	due   time.Time     // after which it is not sent again; zero for never
-	woken chan struct{} // there is something to surface
+	id      uint64 // 0 for a notification
+	frame   []byte
+	o       CallOptions
+	due     time.Time     // after which it is not sent again; zero for never
+	woken   chan struct{} // there is something to surface
+	repeats bool          // it means the same request in whatever session
 
 	// Under Client.mu.
 	sent    bool // it has been written, or may have been
@@ -133,6 +155,10 @@ func (k *call) failure() error {
 	}
 	return k.err
 }
+
+// outlives tells whether an error is only that of a session that is gone, in whose
+// successor the call is made again.
+func (k *call) outlives(e *Error) bool { return k.repeats && e != nil && e.Code == "session_gone" }
 
 func (k *call) wake() {
 	select {

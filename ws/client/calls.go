@@ -133,11 +133,18 @@ func (c *Client) abandon(k *call) bool {
 	return true
 }
 
-// forgetLocked ends the calls that a session had which is gone.
+// forgetLocked ends the calls that a session had which is gone, except those that can
+// be asked for again.
 func (c *Client) forgetLocked(why string) {
 	c.session, c.secret, c.cancels = "", "", nil
 	for _, k := range c.open {
-		if k.sent {
+		switch {
+		case !k.sent:
+		case k.repeats:
+			k.sent = false
+			c.waiting = append(c.waiting, k)
+			c.queued += len(k.frame)
+		default:
 			c.settleLocked(k, Reply{}, failed("session_gone", Unknown, "%s", why))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"parley/routing"
+	memory "parley/routing/table"
 	"parley/ws"
 )
 
@@ -119,6 +120,8 @@ func (p *topics) count() int {
 
 // table is what nodes share: sessions, and their open requests.
 type table struct {
+	*memory.Memory // keeps requests
+
 	mu       sync.Mutex
 	sessions map[routing.SessionID]*session
 }
@@ -128,7 +131,9 @@ type session struct {
 	rows map[uint64]routing.Row
 }
 
-func newTable() *table { return &table{sessions: make(map[routing.SessionID]*session)} }
+func newTable() *table {
+	return &table{Memory: memory.NewMemory(), sessions: make(map[routing.SessionID]*session)}
+}
 
 func (o *table) Open(_ context.Context, s routing.SessionRow) error { o.Announce(s); return nil }
 
@@ -189,14 +194,6 @@ func (*table) Hold(_ context.Context, held []routing.Holding) []routing.Verdict 
 	verdicts := make([]routing.Verdict, len(held))
 	for i := range verdicts {
 		verdicts[i] = routing.Verdict{Fate: routing.Here}
-	}
-	return verdicts
-}
-
-func (*table) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {
-	verdicts := make([]routing.Verdict, len(replies))
-	for i := range verdicts {
-		verdicts[i] = routing.Verdict{Fate: routing.Dropped, Drop: routing.DropUnknownRequest}
 	}
 	return verdicts
 }

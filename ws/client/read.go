@@ -99,7 +99,7 @@ func (l *link) answer(p *parser, m *message) {
 	c.mu.Lock()
 	if k := c.open[id]; k != nil && k.sent && c.againLocked(k, failure) {
 		l.kick()
-	} else if k != nil {
+	} else if k != nil && !k.outlives(failure) {
 		c.settleLocked(k, reply, failure)
 	}
 	l.gotLocked(m.seq)

@@ -59,6 +59,10 @@ func (t *texts) meta(o *CallOptions) {
 		t.member(`"key":`)
 		t.quote(o.Key)
 	}
+	if o.IdempotencyKey != "" {
+		t.member(`"idempotencyKey":`)
+		t.quote(o.IdempotencyKey)
+	}
 	if o.Timeout > 0 {
 		t.member(`"timeout":`)
 		t.dst = strconv.AppendInt(t.dst, max(1, int64(o.Timeout/time.Millisecond)), 10)

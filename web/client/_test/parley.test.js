@@ -359,3 +359,31 @@ test('frames of both directions and pushes are events, and nonsense is passed ov
   assert.deepEqual(frames.map((f) => f.direction), ['in', 'in', 'in', 'out']);
   assert.deepEqual(pushes, [{ topic: 't', event: 'e', data: 1 }]);
 });
+
+test('what is asked under a key, or attached, is asked again in the next session', async () => {
+  const socket = dial();
+  socket.welcome();
+  const keyed = client.request('orders', 1, { idempotencyKey: 'k' });
+  const attached = client.attach('r.1', { onPart: (data) => parts.push(data) });
+  const plain = failure(client.request('orders', 2));
+  /** @type {any[]} */ const parts = [];
+  const sent = socket.take();
+  assert.deepEqual(sent[0].meta, { idempotencyKey: 'k' });
+  assert.deepEqual(sent[1], { jsonrpc: '2.0', id: 2, method: '$/attach', params: { request: 'r.1' } });
+  socket.push({ method: '$/reply', params: { id: 2, n: 0, data: 'a' }, seq: 1 });
+  socket.lose(1006);
+  mock.timers.tick(30_000);
+  newest().welcome({ session: 's2' });
+  assert.equal((await plain).code, 'session_gone');
+  assert.deepEqual(newest().take(), sent.slice(0, 2));
+  for (const id of [1, 2]) { // the gateway's word on the session before
+    newest().push({ id, error: { code: -32011, message: 'gone', data: { code: 'session_gone', outcome: 'unknown' } } });
+  }
+  newest().push({ id: 1, result: 7, seq: 1 });
+  newest().push({ method: '$/reply', params: { id: 2, n: 0, data: 'a' }, seq: 2 });
+  newest().push({ method: '$/reply', params: { id: 2, n: 1, data: 'b' }, seq: 3 });
+  newest().push({ id: 2, result: 'end', seq: 4 });
+  assert.equal(await keyed, 7);
+  assert.equal(await attached, 'end');
+  assert.deepEqual(parts, ['a', 'b']);
+});

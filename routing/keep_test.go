@@ -1,0 +1,225 @@
+package routing
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// keyed is a call with an idempotency key.
+func keyed(id, key, body string) *Call {
+	return &Call{Door: DoorHTTP, ClientID: id, Service: "orders", Body: []byte(body), IdempotencyKey: key}
+}
+
+// keepOne has a request kept that must be.
+func keepOne(t *testing.T, r *Router, c *Call, subject string) RequestID {
+	t.Helper()
+	id, err := r.Keep(t.Context(), c, subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// word is an error's word, "" for none.
+func word(e *Error) Word {
+	if e == nil {
+		return ""
+	}
+	return e.Word
+}
+
+// awaitFor awaits for at most so long.
+func awaitFor(t *testing.T, r *Router, q Collection, d time.Duration) Collected {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	c, err := r.Await(ctx, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// A node takes a request to be collected and is killed. Its reply is consumed
+// elsewhere, and whoever asks for it there gets it, as often as they ask.
+func TestKeptOutlivesItsNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, kill := w.start(t, "a", &topic{ack: true}, Limits{})
+		b, _ := w.start(t, "b", &topic{}, Limits{})
+		id := keepOne(t, a, call("1"), "ann")
+		kill()
+		c, _ := b.Collect(t.Context(), Collection{ID: id, Subject: "ann"})
+		want(t, "before", c.State, Pending)
+		p := &partition{}
+		part, final := answer(id, 0), answer(id, 1)
+		part.Final = false
+		for i, reply := range []*Reply{part, final} {
+			reply.Receipt, reply.Token = p, Token{B: int64(i)}
+		}
+		b.Deliver(t.Context(), []*Reply{part, final})
+		synctest.Wait()
+		want(t, "kept, so committed", len(p.offsets()), 2)
+		for range 2 {
+			c, _ = b.Collect(t.Context(), Collection{ID: id, Subject: "ann"})
+			want(t, "state", c.State, Over)
+			want(t, "replies", len(c.Replies), 2)
+		}
+		c, _ = b.Collect(t.Context(), Collection{ID: id, Subject: "ann", From: 1})
+		want(t, "from 1", len(c.Replies), 1)
+		c, _ = b.Collect(t.Context(), Collection{ID: id, Subject: "bob"})
+		want(t, "for another", c.State, Gone)
+		_, err := b.Collect(t.Context(), Collection{ID: "nonsense"})
+		want(t, "nonsense", word(err), UnknownRequest)
+	})
+}
+
+// Who waits for a reply that its own node holds is woken at once, who waits
+// elsewhere within a moment, who leaves is forgotten.
+func TestAwait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{Waiters: 2})
+		b, _ := w.start(t, "b", &topic{}, Limits{})
+		id := keepOne(t, a, call("1"), "")
+		q := Collection{ID: id}
+		began := time.Now()
+		want(t, "in vain", awaitFor(t, b, q, time.Second).State, Pending)
+		want(t, "took", time.Since(began), time.Second)
+		want(t, "still wait", b.Waiting(), 0)
+
+		began = time.Now()
+		took := make(chan time.Duration, 4)
+		for _, r := range []*Router{a, a, b} {
+			go func() {
+				if awaitFor(t, r, q, time.Minute).State == Over {
+					took <- time.Since(began)
+				}
+			}()
+		}
+		synctest.Wait()
+		_, err := a.Await(t.Context(), q)
+		want(t, "a third", word(err), Overloaded)
+		time.Sleep(330 * time.Millisecond)
+		began = time.Now()
+		a.Deliver(t.Context(), []*Reply{answer(id, 0)})
+		want(t, "here", <-took+<-took, 0)
+		if late := <-took; late <= 0 || late > awaitEvery {
+			t.Errorf("elsewhere after %v", late)
+		}
+		want(t, "still wait", a.Waiting()+b.Waiting(), 0)
+	})
+}
+
+// The same key at two nodes at once makes one request, which both get. Another body
+// under it is refused; another subject's key, and another key, are others.
+func TestKeyIsClaimedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		out := &topic{ack: true}
+		a, _ := w.start(t, "a", out, Limits{})
+		b, _ := w.start(t, "b", out, Limits{})
+		ids := make([]RequestID, 200)
+		var both sync.WaitGroup
+		for i := range ids {
+			both.Go(func() {
+				ids[i] = keepOne(t, []*Router{a, b}[i%2], keyed("", strconv.Itoa(i/2), "x"), "ann")
+			})
+		}
+		both.Wait()
+		for i := range ids {
+			want(t, "id", ids[i], ids[i/2*2])
+		}
+		want(t, "records", len(out.written), 100)
+		_, err := a.Keep(t.Context(), keyed("", "7", "y"), "ann")
+		want(t, "another body", word(err), DuplicateID)
+		want(t, "is not sent", err.Outcome, NotSent)
+		if id := keepOne(t, a, keyed("", "7", "y"), "bob"); id == ids[14] {
+			t.Error("two subjects share a key")
+		}
+	})
+}
+
+// A request that certainly never got into the topic frees its key before its
+// caller knows, and who had joined it meanwhile learns what its caller does. One that
+// may be there keeps its key.
+func TestKeyOfAFailedProduce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		out := &topic{}
+		a, _ := w.start(t, "a", out, Limits{})
+		first := make(chan *Error, 1)
+		go func() {
+			_, err := a.Keep(t.Context(), keyed("", "k", "x"), "")
+			first <- err
+		}()
+		synctest.Wait()
+		joined := keepOne(t, a, keyed("", "k", "x"), "")
+		out.last().Produced(RecordAt{}, refuse(Overloaded, true, "full"))
+		want(t, "the first", word(<-first), Overloaded)
+		c := awaitFor(t, a, Collection{ID: joined}, time.Minute)
+		want(t, "the joined", word(c.Err), Overloaded)
+		want(t, "the joined's", c.Err.Outcome, NotSent)
+
+		out.mu.Lock()
+		out.fail = &Error{Word: Unavailable, Outcome: Unknown}
+		out.mu.Unlock()
+		id, err := a.Keep(t.Context(), keyed("", "k", "x"), "")
+		want(t, "again", word(err), Unavailable)
+		want(t, "a new request", id != "" && id != joined, true)
+		out.mu.Lock()
+		out.fail, out.ack = nil, true
+		out.mu.Unlock()
+		want(t, "joins the unknown", keepOne(t, a, keyed("", "k", "x"), ""), id)
+		want(t, "records", len(out.written), 2)
+		want(t, "in flight", a.OpenRequests(), 0)
+	})
+}
+
+// With the table away nothing is kept and nothing is sent; what may have been
+// recorded is taken off when it is back.
+func TestKeepWithTheTableAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		out := &topic{ack: true}
+		a, _ := w.start(t, "a", out, Limits{})
+		w.sever("a")
+		_, err := a.Keep(t.Context(), keyed("", "k", "x"), "")
+		want(t, "word", word(err), Unavailable)
+		want(t, "outcome", err.Outcome, NotSent)
+		want(t, "records", len(out.written), 0)
+		want(t, "waits to be taken off", a.OpenRequests(), 1)
+		w.restore("a")
+		time.Sleep(time.Second)
+		want(t, "in flight", a.OpenRequests(), 0)
+		keepOne(t, a, keyed("", "k", "x"), "")
+	})
+}
+
+// A request is cancelled while it is pending: that is its outcome, and a reply that
+// comes later is late. One that was answered stays so.
+func TestCancelKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
+		seen := &counted{}
+		a.observer = seen
+		id := keepOne(t, a, call("1"), "")
+		want(t, "another's", a.Cancel(t.Context(), id, "eve"), ErrNotKept)
+		got := make(chan Collected, 1)
+		go func() { got <- awaitFor(t, a, Collection{ID: id}, time.Minute) }()
+		synctest.Wait()
+		began := time.Now()
+		want(t, "cancel", a.Cancel(t.Context(), id, ""), nil)
+		want(t, "who waited", word((<-got).Err), Cancelled)
+		want(t, "at once", time.Since(began), 0)
+		a.Deliver(t.Context(), []*Reply{answer(id, 0)})
+		synctest.Wait()
+		want(t, "late", seen.get("drops late"), 1)
+		want(t, "again", a.Cancel(t.Context(), id, ""), ErrConcluded)
+	})
+}

@@ -1,0 +1,5 @@
+-- Records a kept request: a session that nobody owns and nobody can resume.
+-- KEYS: session.  ARGV: life in ms, subject, request id, field and value of its row.
+redis.call('HSET', KEYS[1], 'owner', '', 'boot', '', 'epoch', '1', 'state', 'kept', 'secret', '',
+  'subject', ARGV[2], 'request', ARGV[3], ARGV[4], ARGV[5])
+return redis.call('PEXPIRE', KEYS[1], ARGV[1])
