@@ -96,3 +96,21 @@ func FuzzReplyHeaders(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a caller says about its key, and for how long it wants to wait, is refused
+// or within its bounds.
+func FuzzAsking(f *testing.F) {
+	f.Add("k", "30s")
+	f.Add(`"k 1"`, "99999999999999999999")
+	f.Add(`"`, "-1s")
+	f.Fuzz(func(t *testing.T, key, wait string) {
+		got, e := idempotencyKey(http.Header{"Idempotency-Key": {key}})
+		if e == nil && (got == "" || len(got) > maxIdempotencyKey || strings.ContainsAny(got, "\r\n\x00")) {
+			t.Errorf("key %q: %q", key, got)
+		}
+		r := &http.Request{URL: &url.URL{RawQuery: url.Values{"wait": {wait}}.Encode()}}
+		if d, e := longPoll(r); e == nil && (d < 0 || d > longestPoll) {
+			t.Errorf("wait %q: %v", wait, d)
+		}
+	})
+}

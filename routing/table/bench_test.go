@@ -167,3 +167,46 @@ func BenchmarkAnnounce(b *testing.B) {
 	b.StopTimer()
 	client.FlushDB(context.Background())
 }
+
+// BenchmarkKept keeps requests, so many at a time, with and without a key, has their
+// replies held, and collects them: what a request costs that is asked for later.
+func BenchmarkKept(b *testing.B) {
+	for _, size := range []int{1, 64} {
+		for _, key := range []string{"", "k"} {
+			b.Run(fmt.Sprintf("batch=%d/key=%v", size, key != ""), func(b *testing.B) { keepAndCollect(b, size, key) })
+		}
+	}
+}
+
+func keepAndCollect(b *testing.B, size int, key string) {
+	addr := benchServer(b)
+	client := single(addr, testDB)
+	defer client.Close()
+	n := benchTable(b, addr, table.Options{Node: "bench"})
+	body := []byte(strings.Repeat("x", 100))
+	for round := 0; b.Loop(); round++ {
+		kept, replies, asked := make([]*routing.Kept, size), make([]*routing.Reply, size), make([]routing.Collection, size)
+		for i := range kept {
+			session := routing.SessionID(fmt.Sprintf("bench%017d", round*size+i))
+			id := routing.RequestID(session + ".1abc")
+			kept[i] = &routing.Kept{ID: id, Life: time.Second, Row: routing.Row{Session: session, N: 1, Service: "echo", Deadline: time.Now()}}
+			if key != "" {
+				kept[i].Claim, kept[i].Digest = key+string(session), "digest"
+			}
+			replies[i] = &routing.Reply{ID: id, Final: true, Body: body, From: routing.RecordAt{Topic: "replies", Offset: int64(i)}, Consumed: time.Now()}
+			asked[i].ID = id
+		}
+		for _, answer := range n.Keep(b.Context(), kept, 1_000_000) {
+			if answer.Err != nil {
+				b.Fatal(answer.Err)
+			}
+		}
+		n.Route(b.Context(), replies)
+		for _, c := range n.Collect(b.Context(), asked) {
+			if c.State != routing.Over {
+				b.Fatal("not answered")
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*size), "µs/request")
+}
