@@ -24,21 +24,21 @@ type keeping struct {
 	failed        *Error // why it is to be taken off the table again
 }
 
-// Keep has a request of subject's kept and produced, and blocks until Kafka has it,
-// or ctx ends, after which it goes on all the same. Where call has an idempotency key that was used before, the answer
-// is the request that was made then. An error with an id says that it is not
-// known whether that request was made.
+// Keep has a request of subject's kept and produced, and blocks until Kafka has it, or
+// ctx ends, after which it goes on all the same. Where call has an idempotency key that
+// was used before, the answer is the request that was made then. An error with an id
+// says that it is not known whether that request was made.
 func (r *Router) Keep(ctx context.Context, call *Call, subject string) (RequestID, *Error) {
 	k, err := r.newKeeping(call, subject)
 	if err != nil {
 		r.refused(call, err)
 		return "", err
 	}
-	told := make(told, 1)
-	k.to = told
+	answer := make(told, 1)
+	k.to = answer
 	r.keep(k)
 	select {
-	case word := <-told:
+	case word := <-answer:
 		return word.id, word.err
 	case <-ctx.Done():
 		return k.ID, &Error{Word: Timeout, Message: "the request is not known to be in the topic yet", Outcome: Unknown, Retry: true}

@@ -2,6 +2,7 @@
 // outcome, the demo page, health and metrics.
 //
 //	POST   /services/{service}[/any/path][?query]   (GET, PUT, PATCH, DELETE too)
+//	GET    /requests/{id}[?wait=30s] the result of a call that is collected (DELETE cancels it)
 //	GET    /ws                      the socket's door, mounted from elsewhere
 //	GET    /healthz                 200 while the process lives
 //	GET    /readyz                  200 when every check passes, else 503
@@ -55,6 +56,25 @@
 // A stream takes as many parts as its caller reads; at most 32 wait here, the others
 // with the router, which ends the request of a caller that is too far behind
 // (overloaded). A caller that has left frees all of it.
+//
+// # Collected calls
+//
+//	Prefer: respond-async          202 with Location: /requests/{id} and Retry-After
+//	Prefer: respond-async, wait=5  the same, unless the answer comes within 5 s
+//	Idempotency-Key: k             the call is made once a subject, service and key: 1 to
+//	                               256 visible ASCII characters, in quotes or not
+//
+// GET of the location answers what the call itself would have been answered, from any
+// node and as often as one likes, for as long as results are kept; 202 while there is
+// nothing yet, 410 for what is unknown, expired or another subject's, 404 for what no
+// gateway ever made. wait (seconds or a duration, at most 5 min) waits for the result.
+// DELETE makes the outcome cancelled (204), or answers 409 where there is one already.
+//
+// A parked call under a key waits as long as any other. Its 504 has a location too, and
+// the same call under the same key joins the request. Another method, path, query or
+// body under it is duplicate_id (422). Both kinds of call need the table: where it cannot
+// be reached they are unavailable, and not sent. Their services have as long to answer
+// as results are kept.
 //
 // # Problems
 //
