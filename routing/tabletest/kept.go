@@ -98,7 +98,7 @@ var kept = []story{
 		n := h.start(t, table.Options{Node: "a"})
 		k := newKept("ann", "")
 		keep(t, n, k)
-		replies := repliesTo(k, 0, 6)
+		replies := repliesTo(k, 0, 5)
 		for i := range replies {
 			replies[i].Body = []byte(strings.Repeat("x", 1<<20-1000))
 		}
@@ -199,7 +199,10 @@ func collect(t *testing.T, h Harness) {
 }
 
 func keysAtOnce(t *testing.T, h Harness) {
-	const keys = 300
+	keys := 1000
+	if testing.Short() {
+		keys = 50
+	}
 	nodes := []*running{h.start(t, table.Options{Node: "a"})}
 	if h.Client != nil {
 		nodes = append(nodes, h.start(t, table.Options{Node: "b"}), h.start(t, table.Options{Node: "c"}))

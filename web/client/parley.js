@@ -55,12 +55,9 @@ export function connect(url, options) {
  */
 export class Client extends EventTarget {
   state = 'connecting';
-  /** The session's id; empty before the first welcome. */
-  session = '';
-  /** The node that serves us. */
-  node = '';
-  /** @type {{frame?: number, open?: number, resume?: number}} */
-  limits = {};
+  /** The session's id; empty before the first welcome. */ session = '';
+  /** The node that serves us. */ node = '';
+  /** @type {{frame?: number, open?: number, resume?: number}} */ limits = {};
 
   /** @type {ConnectOptions} */ #options;
   /** @type {Link} */ #link;
