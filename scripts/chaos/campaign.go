@@ -21,6 +21,7 @@ type campaign struct {
 	rows     []row
 	began    time.Time
 	leftOut  []string // faults that there was no time for
+	never    []string // ways of recovery that were not taken
 }
 
 // failed is why some fault has no verdict.

@@ -10,7 +10,7 @@ var redisFaults = []fault{
 	onRedis(fault{name: "freeze Redis 2 s", rounds: 2, lasts: 2 * time.Second, short: true}, freezeRedis(2*time.Second)),
 	onRedis(fault{name: "restart Redis empty", rounds: 2, lasts: 2 * time.Second, short: true}, restartRedisEmpty),
 	onRedis(fault{name: "kill Redis, start it with its data", rounds: 2, lasts: 2 * time.Second}, restartRedis),
-	onRedis(fault{name: "Redis is full for 3 s", rounds: 2, lasts: 3 * time.Second}, fillRedis),
+	onRedis(fault{name: "Redis is full for 3 s", rounds: 2, lasts: 8 * time.Second}, fillRedis),
 
 	onRedis(fault{name: "fail over Redis: kill the primary", rounds: 2, lasts: 8 * time.Second, sentinel: true}, failOver(killPrimary)),
 	onRedis(fault{name: "fail over Redis: ask a Sentinel", rounds: 2, lasts: 5 * time.Second, sentinel: true}, failOver(askSentinel)),
@@ -55,7 +55,8 @@ func restartRedis(w *world) error {
 	return w.redis.startAs(primary)
 }
 
-// fillRedis leaves no room for anything more: what would write is refused.
+// fillRedis leaves no room for anything more: what would write is refused. A node's
+// clients lose their sockets meanwhile, and cannot resume.
 func fillRedis(w *world) error {
 	primary, err := w.redis.primary(w.ctx)
 	if err != nil {
@@ -64,7 +65,9 @@ func fillRedis(w *world) error {
 	if _, err := primary.ask(w.ctx, "CONFIG", "SET", "maxmemory", "1"); err != nil {
 		return err
 	}
-	w.sleep(3 * time.Second)
+	w.sleep(500 * time.Millisecond)
+	w.nodes[0].clients.reset()
+	w.sleep(2500 * time.Millisecond)
 	_, err = primary.ask(w.ctx, "CONFIG", "SET", "maxmemory", "0")
 	return err
 }

@@ -74,8 +74,12 @@ func run(ctx context.Context, o *options) (good bool, err error) {
 	if err != nil {
 		o.into = "" // it is not complete
 	}
-	err = errors.Join(err, o.publish("chaos", c.writeRows))
-	return c.report(os.Stdout), err
+	mark := "chaos"
+	if o.full {
+		mark = "chaos full"
+	}
+	err = errors.Join(err, o.publish(mark, c.writeAll))
+	return c.good(), err
 }
 
 // publish prints a table, and puts it into the file that wants it.
@@ -121,7 +125,8 @@ func (all *campaign) torment(ctx context.Context, chosen []fault) error {
 	running.Go(func() { t.run(background) })
 
 	all.services, all.tally = services, t
-	for _, f := range chosen {
+	for i, f := range chosen {
+		log.Printf("fault %d of %d, after %v", i+1, len(chosen), time.Since(all.began).Round(time.Second))
 		switch {
 		case ctx.Err() != nil:
 		case all.o.within > 0 && time.Since(all.began) > all.o.within:
@@ -139,24 +144,33 @@ func (all *campaign) torment(ctx context.Context, chosen []fault) error {
 // writeRows writes what was done, how, and what it came to.
 func (c *campaign) writeRows(out io.Writer) {
 	load, _ := os.ReadFile("/proc/loadavg")
-	fmt.Fprintf(out, "%d sessions, %d requests/s, %d nodes, seed %d; %d processors, load average %.14s\n\n",
-		c.o.sessions, c.o.rate, c.o.nodes, c.o.seed, runtime.NumCPU(), load)
+	redis := "1 Redis"
+	if c.o.sentinel {
+		redis = "Redis with a replica and Sentinels"
+	}
+	fmt.Fprintf(out, "%d sessions, %d requests/s, %d nodes, %d brokers, %s, seed %d; %d processors, load average %.14s\n\n",
+		c.o.sessions, c.o.rate, c.o.nodes, c.o.brokers, redis, c.o.seed, runtime.NumCPU(), load)
 	writeTable(out, c.rows)
 	if len(c.leftOut) > 0 {
 		fmt.Fprintf(out, "\nLeft out, for %v were over: %s.\n", c.o.within, strings.Join(c.leftOut, "; "))
 	}
 }
 
-// report prints which ways of recovery were taken, and tells whether every promise
-// was kept.
-func (c *campaign) report(out io.Writer) (good bool) {
-	never := c.tally.report(out)
-	good = true
+// writeAll writes the rows, and how often each way of recovery was taken.
+func (c *campaign) writeAll(out io.Writer) {
+	c.writeRows(out)
+	c.never = c.tally.report(out)
+}
+
+// good tells whether every promise was kept, and in a full run every way of recovery
+// taken.
+func (c *campaign) good() bool {
+	good := true
 	for i := range c.rows {
 		good = good && !c.rows[i].bad()
 	}
-	if c.o.full && len(never) > 0 {
-		log.Printf("never taken: %q: this run proves nothing about them", never)
+	if c.o.full && len(c.never) > 0 {
+		log.Printf("never taken: %q: this run proves nothing about them", c.never)
 		good = false
 	}
 	return good
