@@ -12,16 +12,16 @@ var kafkaFaults = []fault{
 		return nil
 	}),
 	onKafka(fault{name: "kill Kafka, start it again", lasts: 20 * time.Second}, restartKafka),
-	onKafka(fault{name: "rebalance the group: a stranger takes part for 3 s", rounds: 2, lasts: 6 * time.Second}, func(w *world) error {
+	onKafka(fault{name: "rebalance the group: a stranger takes part for 3 s", lasts: 6 * time.Second}, func(w *world) error {
 		return w.kafka.visit(w.ctx, 3*time.Second)
 	}),
 
 	onBroker(fault{name: "kill the broker that is the controller", lasts: 10 * time.Second}, (*brokers).controller, killBroker),
-	onBroker(fault{name: "kill another broker", rounds: 2, lasts: 10 * time.Second}, (*brokers).bystander, killBroker),
+	onBroker(fault{name: "kill another broker", lasts: 10 * time.Second}, (*brokers).bystander, killBroker),
 	onBroker(fault{name: "kill the group's coordinator", lasts: 10 * time.Second}, (*brokers).coordinator, killBroker),
-	onBroker(fault{name: "freeze a broker 2 s", rounds: 2, lasts: 2 * time.Second}, (*brokers).bystander, freezeBroker(2*time.Second)),
+	onBroker(fault{name: "freeze a broker 2 s", lasts: 2 * time.Second}, (*brokers).bystander, freezeBroker(2*time.Second)),
 	onBroker(fault{name: "freeze a broker 10 s: others lead", lasts: 10 * time.Second}, (*brokers).bystander, freezeBroker(10*time.Second)),
-	onBroker(fault{name: "move all leaders to other brokers", rounds: 3, lasts: 3 * time.Second}, (*brokers).bystander, func(w *world, _ *server) error {
+	onBroker(fault{name: "move all leaders to other brokers", rounds: 2, lasts: 3 * time.Second}, (*brokers).bystander, func(w *world, _ *server) error {
 		return w.kafka.moveLeaders(w.ctx)
 	}),
 }

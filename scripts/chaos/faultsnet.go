@@ -8,13 +8,13 @@ var networkFaults = []fault{
 	onNode(fault{name: "hold what a node tells Redis 3 s", lasts: 3 * time.Second}, holdUp(toRedis, toward, 3*time.Second)),
 	onNode(fault{name: "hold what Redis tells a node 3 s", lasts: 3 * time.Second}, holdUp(toRedis, back, 3*time.Second)),
 	onNode(fault{name: "half-open connections to Redis", lasts: 5 * time.Second}, strand(toRedis, 5*time.Second)),
-	onNode(fault{name: "reset a node's connections to Redis", rounds: 3}, reset(toRedis)),
+	onNode(fault{name: "reset a node's connections to Redis", rounds: 2}, reset(toRedis)),
 
 	onNode(fault{name: "cut a node from Kafka 3 s", rounds: 2, lasts: 3 * time.Second}, cut(toKafka, 3*time.Second)),
 	onNode(fault{name: "hold what a node tells Kafka 3 s", lasts: 3 * time.Second}, holdUp(toKafka, toward, 3*time.Second)),
 	onNode(fault{name: "hold what Kafka tells a node 3 s", lasts: 3 * time.Second}, holdUp(toKafka, back, 3*time.Second)),
-	onNode(fault{name: "half-open connections to Kafka", lasts: 15 * time.Second}, strand(toKafka, 15*time.Second)),
-	onNode(fault{name: "reset a node's connections to Kafka", rounds: 3}, reset(toKafka)),
+	onNode(fault{name: "half-open connections to Kafka", lasts: 15 * time.Second}, strand(toKafka, 12*time.Second)),
+	onNode(fault{name: "reset a node's connections to Kafka", rounds: 2}, reset(toKafka)),
 
 	onNode(fault{name: "cut a node from its clients 3 s", lasts: 3 * time.Second}, cut(toClients, 3*time.Second)),
 	onNode(fault{name: "hold what clients tell a node 3 s", lasts: 3 * time.Second}, holdUp(toClients, toward, 3*time.Second)),

@@ -13,9 +13,9 @@ var redisFaults = []fault{
 	onRedis(fault{name: "Redis is full for 3 s", rounds: 2, lasts: 8 * time.Second}, fillRedis),
 
 	onRedis(fault{name: "fail over Redis: kill the primary", rounds: 2, lasts: 8 * time.Second, sentinel: true}, failOver(killPrimary)),
-	onRedis(fault{name: "fail over Redis: ask a Sentinel", rounds: 2, lasts: 5 * time.Second, sentinel: true}, failOver(askSentinel)),
+	onRedis(fault{name: "fail over Redis: ask a Sentinel", lasts: 5 * time.Second, sentinel: true}, failOver(askSentinel)),
 	onRedis(fault{name: "fail over Redis: freeze the primary 6 s", lasts: 10 * time.Second, sentinel: true}, failOver(freezePrimary)),
-	onRedis(fault{name: "fail over Redis, its last 2 s lost, no client there", rounds: 2, lasts: 10 * time.Second, sentinel: true}, failOver(losePrimary)),
+	onRedis(fault{name: "fail over Redis, its last 2 s lost, no client there", lasts: 10 * time.Second, sentinel: true}, failOver(losePrimary)),
 }
 
 func freezeRedis(d time.Duration) func(*world) error {
