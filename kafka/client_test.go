@@ -14,6 +14,7 @@ import (
 // Over TLS, with each password mechanism: the right password gets in, the wrong
 // one does not, and it is asked for when it is needed.
 func TestTLSAndSASL(t *testing.T) {
+	alongside(t)
 	https := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificates
 	defer https.Close()
 	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {

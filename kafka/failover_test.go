@@ -349,12 +349,14 @@ func TestRemoveWithoutKafka(t *testing.T) {
 // advances the offset of a partition that another node owns by now, whatever
 // of it was done and not committed when it fell asleep.
 func TestRemovedNodeDoesNotCommit(t *testing.T) {
+	alongside(t)
 	for _, c := range []struct {
 		name        string
 		done, later int // by the removed node; by the new owner
 		want        int64
 	}{{"back", 3, 10, 10}, {"ahead", 10, 0, -1}, {"some way", 7, 4, 4}} {
 		t.Run(c.name, func(t *testing.T) {
+			alongside(t)
 			eachProtocol(t, func(t *testing.T, k *testKafka, o RepliesOptions) {
 				o.Topic, o.ShutdownWait = k.topic(t, "replies", 2), 10*time.Millisecond
 				f := &fleet{}
@@ -406,6 +408,7 @@ func TestRemovedNodeDoesNotCommit(t *testing.T) {
 // the node came back to the partition that it had never let go: it commits again,
 // and nothing below what the other had committed.
 func TestKeptPartition(t *testing.T) {
+	alongside(t)
 	eachProtocol(t, func(t *testing.T, k *testKafka, o RepliesOptions) {
 		o.Topic, o.Commit, o.ShutdownWait = k.topic(t, "replies", 1), 20*time.Millisecond, 10*time.Millisecond
 		o.Heartbeat, o.Session = 10*time.Second, 20*time.Second

@@ -34,8 +34,8 @@ func (r *Replies) steer(id int32) {
 	if client == nil {
 		return
 	}
-	r.steering.Lock()
-	defer r.steering.Unlock()
+	r.pausing.Lock()
+	defer r.pausing.Unlock()
 	r.mu.Lock()
 	p := r.owned[id]
 	stop := p != nil && (r.waits[id] || p.isCrowded())
@@ -63,12 +63,12 @@ func (r *Replies) steerAlways(ctx context.Context, _ *kgo.Client) {
 			return
 		case <-r.room:
 		}
-		r.steering.Lock()
+		r.pausing.Lock()
 		ids := make([]int32, 0, len(r.stopped))
 		for id := range r.stopped {
 			ids = append(ids, id)
 		}
-		r.steering.Unlock()
+		r.pausing.Unlock()
 		for _, id := range ids {
 			r.steer(id)
 		}

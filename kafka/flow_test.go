@@ -17,8 +17,10 @@ func of(partition int32, replies []*routing.Reply) []*routing.Reply {
 // in Kafka while others go on; it goes on when half of them are done, and nothing
 // is missing.
 func TestBacklog(t *testing.T) {
+	alongside(t)
 	for name, limit := range map[string]RepliesOptions{"replies": {Backlog: 20}, "bytes": {BacklogBytes: 2000}} {
 		t.Run(name, func(t *testing.T) {
+			alongside(t)
 			k := newKafka(t)
 			o := limit
 			o.Group, o.Topic, o.Commit = "parley-"+k.name, k.topic(t, "replies", 2), 20*time.Millisecond
@@ -58,6 +60,7 @@ func TestBacklog(t *testing.T) {
 // The router lets one partition wait, and another go on. What waits is not
 // forgotten, nor is a partition that went elsewhere and came back still waiting.
 func TestWait(t *testing.T) {
+	alongside(t)
 	eachProtocol(t, func(t *testing.T, k *testKafka, o RepliesOptions) {
 		o.Topic, o.ShutdownWait = k.topic(t, "replies", 2), 10*time.Millisecond
 		f := &fleet{}

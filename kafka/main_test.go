@@ -37,6 +37,14 @@ func newKafka(t *testing.T) *testKafka {
 	return newFake(t)
 }
 
+// alongside lets a test that mostly waits do so beside others, where the Kafka that it
+// troubles is its own.
+func alongside(t *testing.T) {
+	if os.Getenv("PARLEY_TEST_KAFKA") == "" {
+		t.Parallel()
+	}
+}
+
 // newFake is for tests that break the cluster.
 func newFake(t *testing.T, opts ...kfake.Opt) *testKafka {
 	t.Helper()
@@ -111,7 +119,8 @@ type alone struct{ routing.Table }
 func (alone) Open(context.Context, routing.SessionRow) error { return nil }
 func (alone) Announce(routing.SessionRow)                    {}
 func (alone) End(routing.SessionID)                          {}
-func (alone) Claim(routing.Row)                              {}
+func (alone) CatchUp(context.Context)                        {}
+func (alone) Claim(routing.Row, routing.Claimed) bool        { return false }
 func (alone) Release(routing.SessionID, uint64)              {}
 func (alone) Fenced(time.Time) bool                          { return false }
 func (alone) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {

@@ -60,6 +60,7 @@ func (b *bench) call(t *testing.T, call routing.Call) routing.RequestID {
 	t.Helper()
 	b.n++
 	call.Door, call.Service, call.ClientID, call.Digest = routing.DoorWS, "orders", strconv.Itoa(b.n), uint64(b.n)
+	call.WantSafe = true
 	id, err := b.session.Submit(&call, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -180,6 +181,7 @@ func hold(c *kfake.Cluster) (came <-chan struct{}, release func()) {
 // known, and that is what the client is told. What comes later is known not to
 // have been sent. When the broker returns, so does the service.
 func TestProduceOutage(t *testing.T) {
+	alongside(t)
 	dir, port := t.TempDir(), freePort(t)
 	k := newFake(t, kfake.DataDir(dir), kfake.Ports(port))
 	topic := k.topic(t, "orders", 1)

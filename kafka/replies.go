@@ -95,10 +95,10 @@ type Replies struct {
 	committing sync.Mutex
 	failing    bool // commits fail at the moment; guarded by committing
 
-	// steering orders what the client is told of one partition. It is taken
+	// pausing is held while the client is told to pause or to go on with a partition. It is taken
 	// before mu.
-	steering sync.Mutex
-	stopped  map[int32]bool // guarded by steering
+	pausing sync.Mutex
+	stopped map[int32]bool // guarded by pausing
 
 	mu           sync.Mutex
 	owned        map[int32]*partition

@@ -145,6 +145,7 @@ func TestRoundTrip(t *testing.T) {
 // Only what is done is committed, and only up to the first that is not: the
 // next member reads the rest again.
 func TestCommitsOnlyWhatIsDone(t *testing.T) {
+	alongside(t)
 	eachProtocol(t, func(t *testing.T, k *testKafka, o RepliesOptions) {
 		o.Topic, o.ShutdownWait = k.topic(t, "replies", 1), 10*time.Millisecond
 		k.write(t, numbered(o.Topic, 0, 0, 10)...)
@@ -181,6 +182,7 @@ func TestCommitsOnlyWhatIsDone(t *testing.T) {
 // A second member takes half of the partitions while replies are out: none is
 // lost, and nothing that is not done is committed.
 func TestRebalance(t *testing.T) {
+	alongside(t)
 	eachProtocol(t, func(t *testing.T, k *testKafka, o RepliesOptions) {
 		const partitions, each = 6, 20
 		o.Topic, o.ShutdownWait = k.topic(t, "replies", partitions), 10*time.Millisecond
@@ -239,6 +241,7 @@ func TestRebalance(t *testing.T) {
 // A member that was thrown out commits nothing of what it had, joins again and
 // reads it again.
 func TestLostIsNotCommitted(t *testing.T) {
+	alongside(t)
 	k := newKafka(t)
 	o := RepliesOptions{Group: "parley-" + k.name, Topic: k.topic(t, "replies", 1), Heartbeat: 200 * time.Millisecond}
 	a, got := k.member(t, o, "a")
@@ -347,6 +350,7 @@ func TestAbortedRepliesAreNone(t *testing.T) {
 
 // A node may start before its topic is there.
 func TestTopicComesLater(t *testing.T) {
+	alongside(t)
 	k := newKafka(t)
 	o := RepliesOptions{Group: "parley-" + k.name, Topic: "replies-" + k.name}
 	_, got := k.member(t, o, "a")
@@ -360,6 +364,7 @@ func TestTopicComesLater(t *testing.T) {
 // Kafka goes away and comes back: reading goes on where it was, and what could
 // not be committed meanwhile is committed then.
 func TestRepliesOutage(t *testing.T) {
+	alongside(t)
 	eachProtocolFake(t, func(t *testing.T, protocol string) {
 		dir, port := t.TempDir(), freePort(t)
 		k := newFake(t, kfake.DataDir(dir), kfake.Ports(port))
@@ -392,6 +397,7 @@ func eachProtocolFake(t *testing.T, test func(t *testing.T, protocol string)) {
 
 // Stopping a node does not wait for a Kafka that is not there.
 func TestStopWithoutKafka(t *testing.T) {
+	alongside(t)
 	eachProtocolFake(t, func(t *testing.T, protocol string) {
 		k := newFake(t)
 		o := RepliesOptions{Group: "parley-" + k.name, Topic: k.topic(t, "replies", 1), Protocol: protocol, ShutdownWait: 100 * time.Millisecond}

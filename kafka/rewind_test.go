@@ -115,6 +115,7 @@ func TestRewindFollowsPartitions(t *testing.T) {
 // Nodes come and go and rewind while replies come and are done in any order: each
 // is delivered, committed offsets never fall, and in the end all is committed.
 func TestRewindAmongRebalances(t *testing.T) {
+	alongside(t)
 	eachProtocol(t, func(t *testing.T, k *testKafka, o RepliesOptions) {
 		const partitions = 4
 		o.Topic, o.Commit, o.ShutdownWait = k.topic(t, "replies", partitions), 10*time.Millisecond, 20*time.Millisecond

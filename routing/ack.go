@@ -43,7 +43,10 @@ func unackedOf(o *open, d Delivery) unacked {
 
 // row is what the table keeps of the request whose outcome this is.
 func (u *unacked) row(session SessionID) Row {
-	return Row{Session: session, N: u.n, Service: u.service.Name, ClientID: u.ClientID, Digest: u.digest, Deadline: u.deadline, Had: u.had, Follows: u.follows}
+	return Row{
+		Session: session, N: u.n, Service: u.service.Name, ClientID: u.ClientID, Digest: u.digest, Deadline: u.deadline, Had: u.had, Follows: u.follows,
+		WantTrace: u.Trace != nil, WantHeaders: u.WantHeaders,
+	}
 }
 
 // awaitAckLocked files a delivery as not acknowledged.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -136,6 +137,14 @@ func NewHomes(partitions int32, owned []int32) *Homes {
 		}
 	}
 	return h
+}
+
+// owns tells whether a partition is one of the node's; a nil h has none.
+func (h *Homes) owns(p int32) bool { return h != nil && p < h.partitions && h.is[p] }
+
+// gained tells whether a node owns a partition now that it did not before.
+func (h *Homes) gained(before *Homes) bool {
+	return h != nil && slices.ContainsFunc(h.owned, func(p int32) bool { return !before.owns(p) })
 }
 
 // Owned is the number of home partitions.

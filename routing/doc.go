@@ -56,6 +56,11 @@
 // consumer and the producer are different connections. Request.Produced for a
 // request that is no longer open is normal and does nothing.
 //
+// A client that asks is told that its request is accepted once Kafka and the table
+// have it, so that after a crash right then the next node knows what it waits for. The
+// row is on its way beside the produce, and mostly there first. Where the table is away
+// Kafka's word is enough.
+//
 // Every reply carries a Receipt, told exactly once that the place it came
 // from need not keep it any longer. A receipt that is never told holds up that
 // partition's commits for ever, so every path out of Deliver ends in one:
@@ -125,6 +130,12 @@
 // neither for Limits.Unacked nor for the socket. After Limits.Patience it is held as
 // well, so that it does not hold up commits, and stays in memory, where Limits.Stream
 // bounds it. The outcome waits behind it, and no deadline runs while it does.
+//
+// A partition that comes to this node brings replies behind those that its former owner
+// has relayed to this node, or held for a session that this node is about to take back.
+// So the table catches up first ([Relay].CatchUp), or the parts of an answer without
+// numbers would change places, and the first pass for ones that had been delivered.
+// With the table away nobody waits for it: replies come before their order.
 //
 // Between the table's naming a node the owner and the session's being there,
 // replies for it arrive: so the session is filed, as resuming, before the table is

@@ -54,6 +54,8 @@ func (c *cluster) Owns(context.Context, SessionID, uint64) (bool, error) {
 	return true, nil
 }
 
+func (*cluster) CatchUp(context.Context) {}
+
 func (c *cluster) Fenced(time.Time) bool { return c.fenced.Load() }
 
 func (c *cluster) note(format string, args ...any) {
@@ -65,8 +67,9 @@ func (c *cluster) note(format string, args ...any) {
 func (c *cluster) Open(context.Context, SessionRow) error { c.note("open"); return nil }
 func (c *cluster) Announce(SessionRow)                    { c.note("announce") }
 func (c *cluster) End(SessionID)                          { c.note("end") }
-func (c *cluster) Claim(row Row)                          { c.note("claim %d", row.N) }
 func (c *cluster) Release(_ SessionID, n uint64)          { c.note("release %d", n) }
+
+func (c *cluster) Claim(row Row, _ Claimed) bool { c.note("claim %d", row.N); return false }
 
 func (c *cluster) Left(_ SessionID, epoch uint64) { c.note("left %d", epoch) }
 

@@ -42,16 +42,6 @@ func (r *Router) unmute(ctx context.Context) {
 	}
 }
 
-// tellAccepted tells a client, later than usual, that its request is accepted.
-func (o *open) tellAccepted() {
-	s := o.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if to := s.sinkLocked(o); to != nil && s.open[o.n] == o {
-		to.Accepted(o.Call.ClientID, o.shown())
-	}
-}
-
 // waitOn gives a request whose deadline has passed meanwhile a grace.
 func (o *open) waitOn() {
 	s := o.session

@@ -65,7 +65,7 @@ func (o *open) kept(id RequestID, err *Error) {
 		return
 	}
 	o.follows, o.accepted = id, time.Now()
-	s.router.table.Claim(o.row())
+	s.router.table.Claim(o.row(), nil)
 	if to := s.sinkLocked(o); to != nil && o.Service != attachService {
 		to.Accepted(o.Call.ClientID, id)
 	}

@@ -18,6 +18,7 @@ type open struct {
 	newest   RecordAt  // of the newest of them
 	spilled  bool      // the table holds parts that are acknowledged
 	stream   *stream   // nil until it is needed
+	unsafe   bool      // the table has not written its row yet
 	deadline timer
 
 	follows  RequestID // the kept request whose outcome is this one's, once it is known; "" for others
@@ -40,7 +41,10 @@ func (o *open) unkept() bool {
 
 // row is what the table keeps of the request.
 func (o *open) row() Row {
-	row := Row{Session: o.session.id, N: o.n, Service: o.Service.Name, ClientID: o.Call.ClientID, Digest: o.Call.Digest, Deadline: o.Deadline, Follows: o.follows}
+	row := Row{
+		Session: o.session.id, N: o.n, Service: o.Service.Name, ClientID: o.Call.ClientID, Digest: o.Call.Digest, Deadline: o.Deadline, Follows: o.follows,
+		WantTrace: o.Call.WantTrace, WantHeaders: o.Call.WantHeaders,
+	}
 	if o.stream != nil {
 		row.Had = o.stream.had
 	}
@@ -96,10 +100,49 @@ func (r *Router) produced(q *Request, at RecordAt, err error) {
 	}
 	o.at, o.accepted = at, time.Now()
 	r.observer.Stage(StageProduce, o.accepted.Sub(o.submitted))
-	if r.table.Fenced(o.accepted) {
+	switch {
+	case !o.Call.WantSafe:
+	case r.table.Fenced(o.accepted):
 		r.muted.put(o.tellAccepted)
-	} else if to := s.sinkLocked(o); to != nil {
-		to.Accepted(o.Call.ClientID, o.ID)
+	default:
+		o.tellAcceptedLocked()
+	}
+}
+
+// Claimed is called by the table: the row of the request is written.
+func (o *open) Claimed() {
+	s := o.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !o.unsafe {
+		return // it has been told before
+	}
+	if o.unsafe = false; o.accepted.IsZero() {
+		return
+	}
+	if s.router.table.Fenced(time.Now()) {
+		s.router.muted.put(o.tellAccepted)
+	} else {
+		o.tellAcceptedLocked()
+	}
+}
+
+// tellAccepted tells a client, later than usual, that its request is accepted.
+func (o *open) tellAccepted() {
+	o.session.mu.Lock()
+	defer o.session.mu.Unlock()
+	o.tellAcceptedLocked()
+}
+
+// tellAcceptedLocked tells the client that its request is accepted, where it asked
+// for that, and it is true, and the request is still open.
+func (o *open) tellAcceptedLocked() {
+	s := o.session
+	if !o.Call.WantSafe || o.unsafe || o.accepted.IsZero() || s.open[o.n] != o {
+		return
+	}
+	if to := s.sinkLocked(o); to != nil {
+		to.Accepted(o.Call.ClientID, o.shown())
 	}
 }
 
@@ -125,6 +168,9 @@ func (o *open) trace(r *Reply, path Path) *Trace {
 	}
 	if !o.accepted.IsZero() {
 		t.Request = o.at
+	}
+	if o.adopted {
+		t.Submitted = time.Time{} // to another node
 	}
 	if r != nil {
 		t.Reply, t.ConsumedBy = r.From, r.ConsumedBy

@@ -23,6 +23,8 @@ type world struct {
 	lag      time.Duration      // how long a claim stays in its node's queue
 	deaf     map[NodeID]bool    // those that do not hear of take-overs
 	claims   map[string]*Kept
+	slow     time.Duration  // how long a relayed reply stands in an inbox
+	reading  sync.WaitGroup // of all inboxes
 }
 
 // outage is what a node that is cut off still has to write.
@@ -86,12 +88,16 @@ func (v view) End(id SessionID) {
 	})
 }
 
-func (v view) Claim(row Row) {
+func (v view) Claim(row Row, tell Claimed) bool {
 	v.later(func() {
 		if e := v.sessions[row.Session]; e != nil {
 			e.rows[row.N] = row
 		}
+		if tell != nil {
+			go tell.Claimed()
+		}
 	})
+	return tell != nil && !v.cut()
 }
 
 // later does a write after the node's lag.
@@ -220,9 +226,16 @@ func (v view) routeOne(r *Reply) Verdict {
 	}
 	v.inbox[e.owner][v.relayed] = reply
 	v.mu.Unlock()
-	go owner.DeliverRelayed([]*Reply{reply})
+	v.reading.Go(func() {
+		if v.slow > 0 {
+			time.Sleep(v.slow)
+		}
+		owner.DeliverRelayed([]*Reply{reply})
+	})
 	return Verdict{Fate: Relayed}
 }
+
+func (v view) CatchUp(context.Context) { v.reading.Wait() }
 
 // Done takes a reply out of the inbox that it came through.
 func (w *world) Done(t Token) {

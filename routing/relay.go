@@ -11,18 +11,22 @@ const (
 	// relayAgain is the pause before a reply is routed again.
 	relayAgain = 10 * time.Millisecond
 	// relayAgainMax is the longest such pause, while the table is away.
-	relayAgainMax = 500 * time.Millisecond
+	relayAgainMax = 100 * time.Millisecond
 	// rowGrace is how long a reply may be ahead of its session's row, which is
 	// written beside the produce and not before it.
 	rowGrace = time.Second
 )
 
 // Deliver takes a batch of replies that this node consumed, in the order of
-// their partitions. It blocks only while more strangers wait for the table than
+// their partitions. It blocks for a moment after partitions have come, and else only
+// while more strangers wait for the table than
 // Limits.Strangers, and while the router is fenced: Kafka then keeps the rest.
 func (r *Router) Deliver(ctx context.Context, replies []*Reply) {
 	if !r.awake(ctx) {
 		return
+	}
+	if r.gained.Load() && r.gained.CompareAndSwap(true, false) {
+		r.table.CatchUp(ctx)
 	}
 	for _, reply := range replies {
 		session, _, ok := reply.ID.Split()

@@ -72,6 +72,7 @@ type Call struct {
 	Credit  int
 
 	Notify      bool // nothing comes back: produce without reply headers
+	WantSafe    bool // the sink is told Accepted
 	WantTrace   bool // Delivery.Trace is filled in
 	WantHeaders bool // the client wants to see the reply's record headers
 }

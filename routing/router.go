@@ -79,6 +79,7 @@ type Router struct {
 	inFlight  atomic.Int64
 	waiting   atomic.Int64 // bytes of streams that wait for clients to be ready
 	brakes    brakes
+	gained    atomic.Bool     // partitions have come since the last Deliver
 	strangers chan *Reply     // replies for other nodes, on their way to the table
 	astray    *queue[*Reply]  // replies whose session has left this node
 	holds     *queue[Holding] // replies to be held
@@ -164,7 +165,11 @@ func (r *Router) Services() []*Service {
 }
 
 // SetHomes tells which partitions of the reply topic this node consumes now.
-func (r *Router) SetHomes(h *Homes) { r.minter.homes.Store(h) }
+func (r *Router) SetHomes(h *Homes) {
+	if h.gained(r.minter.homes.Swap(h)) {
+		r.gained.Store(true)
+	}
+}
 
 // Homes answers what SetHomes was told last; nil before.
 func (r *Router) Homes() *Homes { return r.minter.homes.Load() }

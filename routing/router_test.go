@@ -45,7 +45,7 @@ func (b *bench) open(t *testing.T, acks bool) (*Session, *client) {
 }
 
 func call(id string) *Call {
-	return &Call{Door: DoorWS, ClientID: id, Service: "orders", Body: []byte(`{}`)}
+	return &Call{Door: DoorWS, ClientID: id, Service: "orders", Body: []byte(`{}`), WantSafe: true}
 }
 
 func (b *bench) reply(id RequestID, offset int64) *Reply {

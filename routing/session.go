@@ -10,7 +10,9 @@ import (
 // methods are called with the session's lock held: they must neither block nor
 // call into the session.
 type Sink interface {
-	// Accepted says that Kafka has acknowledged a request.
+	// Accepted says that Kafka has acknowledged a request whose call has WantSafe,
+	// and that the table has its row, or is away: with a table, the client will
+	// learn of its outcome even if this node dies now.
 	Accepted(clientID string, id RequestID)
 	// Deliver takes a part of an answer, or the outcome. The Delivery may be used
 	// after the call returned; what it points to is never changed.

@@ -255,13 +255,13 @@ func (s *Session) restateLocked(streams []StreamAt) {
 func (s *Session) ackedLocked(n uint64, had *Progress) {
 	if o := s.open[n]; o != nil {
 		o.streamed().had = had
-		s.router.table.Claim(o.row())
+		s.router.table.Claim(o.row(), nil)
 		return
 	}
 	for i := range s.unacked {
 		if u := &s.unacked[i]; u.n == n && !u.Part {
 			u.had = had
-			s.router.table.Claim(u.row(s.id))
+			s.router.table.Claim(u.row(s.id), nil)
 			return
 		}
 	}

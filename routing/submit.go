@@ -102,8 +102,12 @@ func (s *Session) enter(call *Call, service *Service, own, from Sink, now time.T
 	if call.Limited {
 		o.streamed().limit(call.Credit)
 	}
-	if !o.unkept() {
-		s.router.table.Claim(o.row())
+	switch {
+	case o.unkept():
+	case call.WantSafe:
+		o.unsafe = s.router.table.Claim(o.row(), o)
+	default:
+		s.router.table.Claim(o.row(), nil)
 	}
 	s.rememberLocked(o, o.Deadline)
 	return o, false, nil
@@ -114,9 +118,7 @@ func (s *Session) repeatLocked(twin *open, call *Call) *Error {
 	if twin.Call.Digest != call.Digest {
 		return refuse(DuplicateID, false, "request %s is still open, and was not the same", call.ClientID)
 	}
-	if to := s.sinkLocked(twin); to != nil && !twin.accepted.IsZero() {
-		to.Accepted(twin.Call.ClientID, twin.shown())
-	}
+	twin.tellAcceptedLocked()
 	return nil
 }
 

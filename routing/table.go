@@ -65,7 +65,11 @@ type Looked struct {
 // queue that is written in the background, in order: they do not block, and
 // they are called with the session's lock held.
 type Rows interface {
-	Claim(row Row)
+	// Claim queues a row. Where it is told to tell somebody, it answers whether it
+	// will: once the row is written, or as soon as the table is found to be away;
+	// perhaps more than once, and by a goroutine of its own. It answers false where
+	// there is nothing to wait for.
+	Claim(row Row, tell Claimed) (waits bool)
 	Release(session SessionID, n uint64)
 	// Left says that this node, which had the session up to an epoch, has given it
 	// up to another: all rows that there will ever be of that time precede it. It is
@@ -88,6 +92,10 @@ type Relay interface {
 	// verdict is Held; Here from a table that keeps nothing; Moved when another
 	// node has taken the session over. It blocks as Route does.
 	Hold(ctx context.Context, held []Holding) []Verdict
+	// CatchUp blocks until all that other nodes had relayed to this one, or held for
+	// its sessions, has been delivered: for a moment at the longest, and not at all
+	// while the table is away.
+	CatchUp(ctx context.Context)
 }
 
 // Fence keeps a process that slept from going on as if nothing had happened: the
@@ -98,6 +106,9 @@ type Fence interface {
 	// the table is not fenced. It is asked for every request, and does not block.
 	Fenced(now time.Time) bool
 }
+
+// Claimed is told that a row is as safe as it gets for now.
+type Claimed interface{ Claimed() }
 
 // Holding is a reply to be held.
 type Holding struct {
@@ -124,6 +135,8 @@ type Row struct {
 	Deadline time.Time
 	Had      *Progress // what its client has acknowledged of a streamed answer; nil for nothing
 	Follows  RequestID // the kept request whose outcome is this one's; "" for none
+
+	WantTrace, WantHeaders bool // as Call's
 }
 
 // Verdict is what became of a reply that was routed.

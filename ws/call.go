@@ -12,7 +12,7 @@ var digestSeed = maphash.MakeSeed()
 // takeCall makes a request of a service.
 func (c *conn) takeCall(p *parser, m *message, to *batch) {
 	c.called = true
-	call := &routing.Call{Door: routing.DoorWS, ClientID: string(m.id), Notify: m.id == nil}
+	call := &routing.Call{Door: routing.DoorWS, ClientID: string(m.id), Notify: m.id == nil, WantSafe: c.accepted}
 	call.Digest = maphash.Bytes(digestSeed, m.raw)
 	if service := c.server.o.Router.Service(string(m.method)); service != nil {
 		call.Service = service.Name

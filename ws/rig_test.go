@@ -318,11 +318,12 @@ func (o *oneNode) Hold(_ context.Context, held []routing.Holding) []routing.Verd
 	return verdicts
 }
 
-func (*oneNode) Announce(routing.SessionRow)       {}
-func (*oneNode) Claim(routing.Row)                 {}
-func (*oneNode) Release(routing.SessionID, uint64) {}
-func (*oneNode) Unhold(routing.RequestID)          {}
-func (*oneNode) Left(routing.SessionID, uint64)    {}
+func (*oneNode) Announce(routing.SessionRow)             {}
+func (*oneNode) CatchUp(context.Context)                 {}
+func (*oneNode) Claim(routing.Row, routing.Claimed) bool { return false }
+func (*oneNode) Release(routing.SessionID, uint64)       {}
+func (*oneNode) Unhold(routing.RequestID)                {}
+func (*oneNode) Left(routing.SessionID, uint64)          {}
 func (*oneNode) Look(context.Context, routing.SessionID) (routing.Looked, error) {
 	return routing.Looked{}, nil
 }

@@ -69,7 +69,7 @@ func (c *conn) Deliver(d routing.Delivery) { c.send(item{kind: delivery, d: d}) 
 
 // Accepted is called with the session's lock held.
 func (c *conn) Accepted(clientID string, id routing.RequestID) {
-	if c.accepted {
+	if c.accepted { // the session's last socket may have asked for it, and this one not
 		c.sendText(appendAccepted(nil, clientID, id))
 	}
 }

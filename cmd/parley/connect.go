@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,7 +27,7 @@ const (
 // client answers a client of the Redis that c names, nil where it names none.
 // It connects when it is first used. Who calls closes it.
 func (c RedisConfig) client() (redis.UniversalClient, error) {
-	tls, err := c.TLS.config()
+	encrypted, err := c.TLS.config()
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +37,7 @@ func (c RedisConfig) client() (redis.UniversalClient, error) {
 		DialTimeout: redisDial, DialerRetries: 1, ReadTimeout: redisReply, WriteTimeout: redisReply, ContextTimeoutEnabled: true,
 		PoolSize: redisPool, PoolTimeout: redisDial,
 		MaxRetries: redisRetries, MinRetryBackoff: redisBackoff, MaxRetryBackoff: redisBackoff,
-		TLSConfig:                  tls,
+		TLSConfig:                  encrypted,
 		CredentialsProviderContext: c.credentials(c.Username, ""),
 		// CLIENT MAINT_NOTIFICATIONS is for hosted Redis; others refuse it, once a connection.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
@@ -45,6 +47,7 @@ func (c RedisConfig) client() (redis.UniversalClient, error) {
 		return c.single(o)
 	case len(c.Cluster) > 0:
 		o.Addrs = c.Cluster
+		o.Dialer = dialRedis(o.TLSConfig)
 		cluster := o.Cluster()
 		cluster.MaxRedirects = 3 // a fail-over or a moved slot needs them
 		return redis.NewClusterClient(cluster), nil
@@ -63,6 +66,7 @@ func (c RedisConfig) single(o *redis.UniversalOptions) (redis.UniversalClient, e
 	simple := o.Simple()
 	simple.Network, simple.Addr, simple.DB = at.Network, at.Addr, at.DB
 	simple.TLSConfig = cmp.Or(simple.TLSConfig, at.TLSConfig) // redis.tls, or what rediss:// asks for
+	simple.Dialer = dialRedis(simple.TLSConfig)
 	simple.CredentialsProviderContext = c.credentials(cmp.Or(at.Username, c.Username), at.Password)
 	return redis.NewClient(simple), nil
 }
@@ -73,9 +77,14 @@ func (c RedisConfig) failover(o *redis.UniversalOptions) (redis.UniversalClient,
 	if err != nil {
 		return nil, err
 	}
+	o.Dialer = dialRedis(o.TLSConfig)
 	o.Addrs, o.MasterName = c.Sentinel.Addresses, c.Sentinel.Master
 	o.SentinelUsername, o.SentinelPassword = c.Sentinel.Username, password
 	return redis.NewFailoverClient(o.Failover()), nil
+}
+
+func dialRedis(encrypted *tls.Config) func(context.Context, string, string) (net.Conn, error) {
+	return dialer(redis.NewDialer(&redis.Options{DialTimeout: redisDial, TLSConfig: encrypted})).anyway
 }
 
 // credentials answers what is asked for user and password at each new

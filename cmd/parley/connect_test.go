@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -141,5 +143,33 @@ func TestDeadRedis(t *testing.T) {
 	defer cancel()
 	if err := c.Ping(ctx).Err(); err == nil || ctx.Err() != nil {
 		t.Errorf("got %v, %v", err, ctx.Err())
+	}
+}
+
+// A server that was away for so long that the pool has given it up is used at once
+// when it is back, by whoever asks next. Until then each gets the true reason.
+func TestRedisComesBack(t *testing.T) {
+	m := miniredis.RunT(t)
+	client, err := RedisConfig{URL: SecretURL("redis://" + m.Addr())}.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	m.Close()
+	for range 2 * redisPool {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond) // no time for a retry
+		if err := client.Ping(ctx).Err(); err == nil {
+			t.Fatal("it is away, and answers")
+		}
+		cancel()
+	}
+	if err := client.Ping(t.Context()).Err(); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("away: %v", err)
+	}
+	if err := m.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		t.Errorf("back: %v", err)
 	}
 }

@@ -20,6 +20,7 @@ type batch struct {
 	era      uint64       // as Redis.era when they were queued
 	notices  []*notice    // to other nodes
 	barriers []chan error // who waits for all of this batch
+	tells    []routing.Claimed
 
 	cmds    []redis.Cmder
 	states  []written // the commands that write a session, and for whom
@@ -74,13 +75,15 @@ func (b *batch) add(o *op) {
 	key := rowKey{o.session, o.n}
 	switch o.kind {
 	case opClaim:
-		row := routing.Row{Session: o.session, N: o.n, Service: o.service, ClientID: o.clientID, Digest: o.digest, Deadline: o.deadline, Had: o.had, Follows: o.follows}
+		if o.tell != nil {
+			b.tells = append(b.tells, o.tell)
+		}
 		if at, here := b.claims[key]; here {
-			g.sets[at] = row
+			g.sets[at] = o.row
 			return
 		}
 		b.claims[key] = len(g.sets)
-		g.sets = append(g.sets, row)
+		g.sets = append(g.sets, o.row)
 	case opRelease:
 		if at, here := b.claims[key]; here {
 			g.sets[at].N = 0
@@ -179,6 +182,15 @@ func (b *batch) fail(err error) {
 	}
 	tell(b.barriers, err)
 	b.barriers = b.barriers[:0]
+}
+
+// tellClaims tells those who wait for a row of this batch, the first time that it is called.
+func (b *batch) tellClaims() {
+	for _, t := range b.tells {
+		t.Claimed()
+	}
+	clear(b.tells)
+	b.tells = b.tells[:0]
 }
 
 func tell(waiters []chan error, err error) {

@@ -70,7 +70,7 @@ func claimRelease(b *testing.B, later time.Duration) {
 	started := time.Now()
 	for i := range b.N + lag {
 		if i < b.N {
-			n.Claim(routing.Row{Session: sessions[i%500], N: uint64(i + 1), Service: "orders", ClientID: "12345", Deadline: deadline})
+			n.Claim(routing.Row{Session: sessions[i%500], N: uint64(i + 1), Service: "orders", ClientID: "12345", Deadline: deadline}, nil)
 		}
 		if i >= lag {
 			n.Release(sessions[(i-lag)%500], uint64(i-lag+1))

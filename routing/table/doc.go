@@ -19,7 +19,8 @@
 //
 // A person reads a session with redis-cli HGETALL 'parley:{…}'. A row's value
 // is "<service> <deadline> <digest> <client id>"; one that follows a kept request has
-// "<service>@<request id>". How a reply is written stands in
+// "<service>@<request id>", and ";trace" and ";headers" behind that say what the client
+// asked for besides. How a reply is written stands in
 // entry.go. Redis 6.2 or newer is needed.
 //
 // # What is written when

@@ -17,6 +17,7 @@ type inbox struct {
 	out     map[routing.Token]struct{} // read, and still in Redis
 	settled []routing.Token            // those of out that can be deleted
 	rewound bool
+	reached routing.Token       // all entries up to it have been dealt with
 	seen    map[record]struct{} // records that were delivered lately
 	ring    []record            // the same, in order
 	ringAt  int
@@ -61,7 +62,7 @@ func (in *inbox) len() int {
 func (in *inbox) rewind() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.rewound = true
+	in.rewound, in.reached = true, routing.Token{}
 }
 
 func (in *inbox) takeRewind() bool {
@@ -78,7 +79,7 @@ func (in *inbox) forget() {
 	defer in.mu.Unlock()
 	clear(in.out)
 	clear(in.seen)
-	in.settled, in.ring, in.ringAt, in.rewound = nil, nil, 0, true
+	in.settled, in.ring, in.ringAt, in.rewound, in.reached = nil, nil, 0, true, routing.Token{}
 }
 
 // enter notes an entry as read, and answers false if it was before.

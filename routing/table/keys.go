@@ -29,15 +29,29 @@ func sessionKeys(id routing.SessionID) []string { return []string{sessionKey(id)
 // rowTime is how a row's deadline is written: UTC, to the millisecond.
 const rowTime = "2006-01-02T15:04:05.000Z"
 
+// The suffixes of a row's service say what its client wants besides the reply. A
+// release that knows none of them takes them for a part of the service's name, which
+// is all that it gets wrong.
+const (
+	wantTrace   = ";trace"
+	wantHeaders = ";headers"
+)
+
 // rowText is the value of a row's field: service (and behind an @ the kept request
 // that it follows), deadline, digest (and progress, of a stream:
 // parts;topic/partition/offset), and the client
 // id, which stands last as it may contain anything.
 func rowText(row routing.Row) string {
-	text := make([]byte, 0, len(row.Service)+len(row.ClientID)+len(rowTime)+19)
+	text := make([]byte, 0, len(row.Service)+len(wantTrace)+len(wantHeaders)+len(row.ClientID)+len(rowTime)+19)
 	text = append(text, row.Service...)
 	if row.Follows != "" {
 		text = append(append(text, '@'), row.Follows...)
+	}
+	if row.WantTrace {
+		text = append(text, wantTrace...)
+	}
+	if row.WantHeaders {
+		text = append(text, wantHeaders...)
 	}
 	text = append(text, ' ')
 	text = row.Deadline.UTC().AppendFormat(text, rowTime)
@@ -66,6 +80,8 @@ func parseRow(session routing.SessionID, field, text string) (routing.Row, error
 		return routing.Row{}, errRow
 	}
 	service, rest, _ := strings.Cut(text, " ")
+	service, headers := strings.CutSuffix(service, wantHeaders)
+	service, trace := strings.CutSuffix(service, wantTrace)
 	service, follows, _ := strings.Cut(service, "@")
 	when, rest, _ := strings.Cut(rest, " ")
 	digits, clientID, ok := strings.Cut(rest, " ")
@@ -75,7 +91,10 @@ func parseRow(session routing.SessionID, field, text string) (routing.Row, error
 	if !ok || bad != nil || err != nil {
 		return routing.Row{}, errRow
 	}
-	row := routing.Row{Session: session, N: n, Service: service, ClientID: clientID, Digest: digest, Deadline: deadline, Follows: routing.RequestID(follows)}
+	row := routing.Row{
+		Session: session, N: n, Service: service, ClientID: clientID, Digest: digest, Deadline: deadline, Follows: routing.RequestID(follows),
+		WantTrace: trace, WantHeaders: headers,
+	}
 	if streamed {
 		if row.Had = parseProgress(progress); row.Had == nil {
 			return routing.Row{}, errRow

@@ -26,6 +26,10 @@ type lease struct {
 
 func (l *lease) init(member string) { l.member, l.wake = member, make(chan struct{}, 1) }
 
+// renewAgain is the pause between renewals while Redis is away: what waits for it to
+// be back waits for a renewal to say so.
+const renewAgain = 100 * time.Millisecond
+
 func (l *lease) renewNow() { wake(l.wake) }
 
 // SetMember changes what the lease carries, soon.
@@ -80,7 +84,11 @@ func (r *Redis) renew(ctx context.Context, to Node) {
 		default:
 			r.refuse("renew lease", err)
 		}
-		pause := time.NewTimer(r.o.Lease / 4)
+		again := r.o.Lease / 4
+		if r.link.away() {
+			again = min(again, renewAgain)
+		}
+		pause := time.NewTimer(again)
 		select {
 		case <-pause.C:
 		case <-r.lease.wake:

@@ -81,12 +81,17 @@ func (m *Memory) End(id routing.SessionID) {
 	delete(m.sessions, id)
 }
 
-// Announce, Claim, Release, Left and Unhold have nothing to do.
+// Announce, Release, Left and Unhold have nothing to do.
 func (*Memory) Announce(routing.SessionRow)       {}
-func (*Memory) Claim(routing.Row)                 {}
 func (*Memory) Release(routing.SessionID, uint64) {}
 func (*Memory) Left(routing.SessionID, uint64)    {}
 func (*Memory) Unhold(routing.RequestID)          {}
+
+// Claim has nothing to do: what this node knows is all there is.
+func (*Memory) Claim(routing.Row, routing.Claimed) bool { return false }
+
+// CatchUp has nothing to wait for: there are no other nodes.
+func (*Memory) CatchUp(context.Context) {}
 
 // Fenced answers false: there is nobody who could take this node for dead.
 func (*Memory) Fenced(time.Time) bool { return false }

@@ -11,17 +11,13 @@ import (
 
 // op is one write that waits for its turn.
 type op struct {
-	kind     opKind
-	session  routing.SessionID
-	n        uint64
-	service  string
-	clientID string
-	digest   uint64
-	deadline time.Time
-	had      *routing.Progress
-	follows  routing.RequestID
-	state    *state  // opState, opBarrier
-	notice   *notice // opNotice
+	kind    opKind
+	session routing.SessionID
+	n       uint64
+	row     routing.Row     // opClaim, and the next
+	tell    routing.Claimed // nil for nobody
+	state   *state          // opState, opBarrier
+	notice  *notice         // opNotice
 }
 
 type opKind uint8
@@ -159,9 +155,28 @@ func (r *Redis) push(o op) bool {
 	return false
 }
 
-// Claim queues a row.
-func (r *Redis) Claim(row routing.Row) {
-	r.push(op{kind: opClaim, session: row.Session, n: row.N, service: row.Service, clientID: row.ClientID, digest: row.Digest, deadline: row.Deadline, had: row.Had, follows: row.Follows})
+// Claim queues a row. There is nothing to wait for where Redis is away: it is looked
+// at after the row is queued, as whoever finds Redis to be away tells those who have
+// queued before.
+func (r *Redis) Claim(row routing.Row, tell routing.Claimed) (waits bool) {
+	queued := r.push(op{kind: opClaim, session: row.Session, n: row.N, row: row, tell: tell})
+	return tell != nil && queued && !r.link.away()
+}
+
+// tellClaims tells those who wait for a row that it has to wait.
+func (q *queue) tellClaims() {
+	q.mu.Lock()
+	var told []routing.Claimed
+	for i := range q.waiting {
+		if o := &q.waiting[i]; o.tell != nil {
+			told = append(told, o.tell)
+			o.tell = nil
+		}
+	}
+	q.mu.Unlock()
+	for _, t := range told {
+		t.Claimed()
+	}
 }
 
 // Release queues the removal of a row.

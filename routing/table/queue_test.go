@@ -58,11 +58,11 @@ func TestClaimAllocatesNothing(t *testing.T) {
 	row := routing.Row{Session: "s", N: 1, Service: "orders", ClientID: "1"}
 	for range 4 {
 		for range 4000 {
-			r.Claim(row)
+			r.Claim(row, nil)
 		}
 		r.queue.reuse(r.queue.take(1 << 20))
 	}
-	if n := testing.AllocsPerRun(1000, func() { r.Claim(row); r.Release("s", 1) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { r.Claim(row, nil); r.Release("s", 1) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -16,7 +16,7 @@ const (
 	readBlock    = 100 * time.Millisecond // an idle read lasts this long, and so does ending one
 	readBlockNow = 10 * time.Millisecond  // while entries wait to be routed again
 	readAgain    = 50 * time.Millisecond  // the pause after an error
-	readAgainMax = time.Second
+	readAgainMax = 100 * time.Millisecond
 )
 
 // read hands the inbox's entries to the node, oldest first, until ctx ends.
@@ -61,7 +61,9 @@ func (r *Redis) read(ctx context.Context, to Node) {
 			}
 		}
 		r.handOver(mine, to)
-		strays = r.reroute(ctx, strays, to)
+		if strays = r.reroute(ctx, strays, to); len(strays) == 0 {
+			r.inbox.reach(last)
+		}
 	}
 }
 

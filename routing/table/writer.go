@@ -11,7 +11,7 @@ import (
 
 const (
 	writeAgain    = 20 * time.Millisecond // the pause before a batch is written again
-	writeAgainMax = 500 * time.Millisecond
+	writeAgainMax = 100 * time.Millisecond
 
 	// writeOps is how many writes one pipeline takes, so that it ends well within
 	// Options.Timeout, and claims do not wait long behind it.
@@ -58,6 +58,7 @@ func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
 	for pause := writeAgain; ; pause = min(2*pause, writeAgainMax) {
 		err := r.writeOnce(ctx, b)
 		if err == nil {
+			b.tellClaims()
 			return r.giveBack(ctx, b)
 		}
 		if errors.Is(err, errRemoved) {
@@ -68,6 +69,10 @@ func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
 		if !errors.Is(err, errLease) { // which comes in time for those who wait
 			b.fail(err)
 			r.link.failed("write rows", err)
+		}
+		if r.link.away() {
+			b.tellClaims()
+			r.queue.tellClaims()
 		}
 		if !sleep(ctx, pause) {
 			r.unwritten(len(b.cmds))

@@ -93,7 +93,7 @@ func away(t *testing.T, h Harness) {
 	row := routing.Row{Session: s.ID, N: 1, Service: "orders"}
 	a.mail.hold(s, row)
 	a.mail.hold(late)
-	a.Claim(row)
+	a.Claim(row, nil)
 	if took := time.Since(started); took > 6*time.Second {
 		t.Errorf("all this took %v", took)
 	}
@@ -163,7 +163,7 @@ func queueFull(t *testing.T, h Harness) {
 	}
 	a.mail.hold(s, open...)
 	for _, row := range open {
-		a.Claim(row)
+		a.Claim(row, nil)
 	}
 	if a.Stats().Dropped == 0 {
 		t.Skip("the writer was faster")

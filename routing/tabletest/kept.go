@@ -126,7 +126,7 @@ var kept = []story{
 		id := routing.RequestID(string(s.ID) + ".1ab")
 		for _, s := range []routing.SessionRow{s, plain} {
 			must(t, a.Open(t.Context(), s))
-			a.Claim(routing.Row{Session: s.ID, N: 1, Service: "orders", Deadline: time.Now().Add(time.Minute)})
+			a.Claim(routing.Row{Session: s.ID, N: 1, Service: "orders", Deadline: time.Now().Add(time.Minute)}, nil)
 		}
 		eventually(t, "it is pending", func() bool { return collectOne(t, b, id, s.Subject, 0).State == routing.Pending })
 		want(t, "of a plain one", collectOne(t, b, routing.RequestID(string(plain.ID)+".1ab"), plain.Subject, 0).State, routing.Gone)
@@ -150,7 +150,7 @@ var kept = []story{
 		s := newSession()
 		must(t, a.Open(t.Context(), s))
 		row := routing.Row{Session: s.ID, N: 7, Service: "$/attach", ClientID: `"x y"`, Deadline: time.Now().Add(time.Minute).UTC().Truncate(time.Millisecond), Follows: newKept("", "").ID}
-		a.Claim(row)
+		a.Claim(row, nil)
 		eventually(t, "it is written", func() bool { looked, _ := a.Look(t.Context(), s.ID); return len(looked.Rows) == 1 })
 		got, err := b.Resume(t.Context(), resumption(s))
 		must(t, err)

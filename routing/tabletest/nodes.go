@@ -167,7 +167,7 @@ func sleeper(t *testing.T, h Harness) {
 	got, err := b.Resume(t.Context(), resumption(s))
 	must(t, err)
 	want(t, "epoch", got.Epoch, 2)
-	a.Claim(routing.Row{Session: s.ID, N: 77, Service: "orders"})
+	a.Claim(routing.Row{Session: s.ID, N: 77, Service: "orders"}, nil)
 	a.End(s.ID)
 	a.wire.Heal()
 	eventually(t, "it is told", func() bool { removed, _, _, _ := a.mail.told(); return removed == 1 })

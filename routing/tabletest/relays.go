@@ -41,6 +41,26 @@ var relays = []story{
 			want(t, "body", bytes.Equal(r.Body, replies[i].Body), true)
 		}
 	}},
+	// A node has all that was relayed to it once it has caught up, and needs no time for
+	// that while Redis is away.
+	{name: "catch up", tell: func(t *testing.T, h Harness) {
+		a, b := h.start(t, brisk("a")), h.start(t, table.Options{Node: "b"})
+		s := newSession()
+		must(t, a.Open(t.Context(), s))
+		for round := range int64(5) {
+			for _, v := range b.Route(t.Context(), series(s, 200*round, 200*round+200)) {
+				want(t, "fate", v.Fate, routing.Relayed)
+			}
+			a.CatchUp(t.Context())
+			want(t, "replies", int64(len(a.mail.replies())), 200*round+200)
+		}
+		a.wire.Cut()
+		eventually(t, "it is away", func() bool { return a.Stats().Away })
+		began := time.Now()
+		a.CatchUp(t.Context())
+		want(t, "took no time", time.Since(began) < 50*time.Millisecond, true)
+		a.wire.Heal()
+	}},
 	// An entry stays in the inbox until it is settled, and then goes.
 	{name: "settle", shared: true, tell: func(t *testing.T, h Harness) {
 		a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})

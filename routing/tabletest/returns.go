@@ -59,7 +59,7 @@ func cutOff(t *testing.T, h Harness) {
 	must(t, err)
 	_ = a.Open(t.Context(), late)
 	row := routing.Row{Session: kept.ID, N: 77, Service: "orders"}
-	a.Claim(row)
+	a.Claim(row, nil)
 	a.mail.hold(kept, row)
 	a.mail.hold(late)
 	a.mail.forget(over)

@@ -24,7 +24,7 @@ var single = []story{
 		n := h.start(t, table.Options{Node: "a"})
 		s := newSession()
 		must(t, n.Open(t.Context(), s))
-		n.Claim(routing.Row{Session: s.ID, N: 1, Service: "orders"})
+		n.Claim(routing.Row{Session: s.ID, N: 1, Service: "orders"}, nil)
 		n.Release(s.ID, 1)
 		n.End(s.ID)
 		must(t, n.stop())
@@ -60,7 +60,7 @@ var sessions = []story{
 		n := h.start(t, table.Options{Node: "a"})
 		s := newSession()
 		n.Announce(s)
-		n.Claim(routing.Row{Session: s.ID, N: 1, Service: "orders"})
+		n.Claim(routing.Row{Session: s.ID, N: 1, Service: "orders"}, nil)
 		eventually(t, "the row is there", func() bool { return h.Client.HExists(t.Context(), sessionKey(s), "r:1").Val() })
 		must(t, h.Client.RPush(t.Context(), sessionKey(s)+":held", "x").Err())
 		n.End(s.ID)
@@ -118,8 +118,8 @@ var sessions = []story{
 		s := newSession()
 		n.Announce(s)
 		for i := range uint64(10) {
-			n.Claim(routing.Row{Session: s.ID, N: i + 1, Service: "orders"})
-			n.Claim(routing.Row{Session: s.ID, N: i + 100, Service: "orders"})
+			n.Claim(routing.Row{Session: s.ID, N: i + 1, Service: "orders"}, nil)
+			n.Claim(routing.Row{Session: s.ID, N: i + 100, Service: "orders"}, nil)
 			got, err := n.Resume(t.Context(), resumption(s))
 			must(t, err)
 			want(t, "rows", len(got.Rows), 2)
@@ -135,7 +135,7 @@ var sessions = []story{
 		_, err := b.Resume(t.Context(), resumption(s))
 		must(t, err)
 		row := routing.Row{Session: s.ID, N: 3, Service: "orders", ClientID: "7", Deadline: time.UnixMilli(1764000000123).UTC()}
-		a.Claim(row)
+		a.Claim(row, nil)
 		eventually(t, "the row is seen", func() bool {
 			got, err := b.Look(t.Context(), s.ID)
 			return err == nil && slices.Equal(got.Rows, []routing.Row{row})
@@ -152,7 +152,7 @@ var sessions = []story{
 		_, err := b.Resume(t.Context(), resumption(s))
 		must(t, err)
 		for n := range uint64(3000) { // more than a pipeline takes
-			a.Claim(routing.Row{Session: s.ID, N: n + 1, Service: "orders"})
+			a.Claim(routing.Row{Session: s.ID, N: n + 1, Service: "orders"}, nil)
 		}
 		a.Left(s.ID, 1)
 		eventually(t, "it is said", func() bool {
@@ -188,7 +188,7 @@ func resume(t *testing.T, h Harness) {
 	s := newSession()
 	must(t, a.Open(t.Context(), s))
 	row := routing.Row{Session: s.ID, N: 3, Service: "orders", ClientID: `"my id"`, Digest: 1 << 63, Deadline: time.UnixMilli(1764000000123).UTC()}
-	a.Claim(row)
+	a.Claim(row, nil)
 	eventually(t, "the row is there", func() bool { return h.Client.HExists(t.Context(), sessionKey(s), "r:3").Val() })
 
 	refused(t, b, s)

@@ -164,12 +164,13 @@ func (o *table) End(id routing.SessionID) {
 	delete(o.sessions, id)
 }
 
-func (o *table) Claim(row routing.Row) {
+func (o *table) Claim(row routing.Row, _ routing.Claimed) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if s := o.sessions[row.Session]; s != nil {
 		s.rows[row.N] = row
 	}
+	return false
 }
 
 func (o *table) Release(id routing.SessionID, n uint64) {
@@ -180,6 +181,7 @@ func (o *table) Release(id routing.SessionID, n uint64) {
 	}
 }
 
+func (*table) CatchUp(context.Context)  {}
 func (*table) Unhold(routing.RequestID) {}
 func (*table) Owns(context.Context, routing.SessionID, uint64) (bool, error) {
 	return true, nil
