@@ -138,6 +138,10 @@ func (s *Session) pushLocked(o *open, d Delivery, path Path) {
 		s.waitLocked(o, d)
 		return
 	}
+	if o.own != nil {
+		handTo(o.own, d)
+		return
+	}
 	s.handLocked(o, unackedOf(o, d))
 }
 
@@ -152,9 +156,13 @@ func (s *Session) handLocked(o *open, u unacked) {
 		s.awaitAckLocked(u)
 	}
 	if to != nil {
-		to.Deliver(u.Delivery)
+		handTo(to, u.Delivery)
 	}
-	if to != nil && defectDeliverTwice {
-		to.Deliver(u.Delivery)
+}
+
+func handTo(to Sink, d Delivery) {
+	to.Deliver(d)
+	if defectDeliverTwice {
+		to.Deliver(d)
 	}
 }

@@ -41,7 +41,7 @@ type Limits struct {
 	Unacked      int           // bytes of replies that a session keeps in memory: 1 MiB
 	Stream       int           // bytes of a streamed answer that wait for a client which is not ready: 16 MiB
 	Streams      int           // bytes of all of them on a node: 256 MiB
-	Gap          time.Duration // a part of a stream may be later than those behind it: 5 s
+	Gap          time.Duration // a part of a stream may be later than those behind it: 10 s
 	Kept         int           // kept requests of the cluster: 100,000
 	Keep         time.Duration // how long a request is kept: 1 h
 	Waiters      int           // who wait for kept requests at a node: 10,000
@@ -129,7 +129,7 @@ func (l Limits) withDefaults() Limits {
 		l.Patience = 5 * time.Second
 	}
 	if l.Gap <= 0 {
-		l.Gap = 5 * time.Second
+		l.Gap = 10 * time.Second
 	}
 	if l.Resume <= 0 {
 		l.Resume = 2 * time.Minute

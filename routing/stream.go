@@ -217,7 +217,7 @@ func (o *open) leftLocked() (left []*Reply) {
 type StreamAt struct {
 	ClientID string
 	Next     int // the number of the first part that it has not got
-	Credit   int // how many more it is ready for
+	Credit   int // how many more it is ready for; negative: it does not say
 }
 
 // goOnLocked delivers what clients have become ready for while they were away.
@@ -245,7 +245,9 @@ func (s *Session) restateLocked(streams []StreamAt) {
 		if o := s.byClient[at.ClientID]; o != nil {
 			st := o.streamed()
 			st.has = max(st.has, at.Next)
-			st.limit(at.Next + at.Credit)
+			if at.Credit >= 0 {
+				st.limit(at.Next + at.Credit)
+			}
 		}
 	}
 }

@@ -65,7 +65,7 @@ func TestGap(t *testing.T) {
 		slow.Timeout = time.Minute
 		id, _ := s.Submit(slow, nil)
 		b.deliver(t, b.part(id, 0, false), b.part(id, 2, false), b.part(id, 3, false))
-		time.Sleep(4 * time.Second)
+		time.Sleep(9 * time.Second)
 		want(t, "in time", got(c), []string{"1.0"})
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
@@ -80,7 +80,7 @@ func TestGap(t *testing.T) {
 		slow.ClientID = "2"
 		id, _ = s.Submit(slow, nil)
 		b.deliver(t, b.part(id, 1, true))
-		time.Sleep(6 * time.Second)
+		time.Sleep(11 * time.Second)
 		synctest.Wait()
 		want(t, "the final one is there", got(c)[2:], []string{"2:internal/done"})
 	})

@@ -218,7 +218,7 @@ func (g *gateway) noneOpen(t *testing.T) {
 	g.eventually(t, "requests stay open", func() bool { return g.router.OpenRequests() == 0 })
 }
 
-func (g *gateway) eventually(t *testing.T, failure string, is func() bool) {
+func (g *gateway) eventually(t testing.TB, failure string, is func() bool) {
 	t.Helper()
 	for range 1000 {
 		if is() {

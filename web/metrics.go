@@ -94,7 +94,7 @@ func (m *Metrics) resolve() {
 	m.replies.WithLabelValues(string(routing.PathDropped))
 	for _, reason := range []routing.Drop{
 		routing.DropLate, routing.DropDuplicate, routing.DropUnknownRequest, routing.DropNoCorrelation,
-		routing.DropTooLarge, routing.DropSessionGone,
+		routing.DropTooLarge, routing.DropSessionGone, routing.DropAfterFinal, routing.DropGap, routing.DropNoCredit,
 	} {
 		m.drops.WithLabelValues(string(reason))
 	}

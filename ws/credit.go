@@ -75,8 +75,9 @@ func (p *parser) streams(text []byte, most int) (all []routing.StreamAt, e *rout
 	return all, nil
 }
 
-// streamAt reads {"id":1,"next":5,"credit":27}.
+// streamAt reads {"id":1,"next":5,"credit":27}, where credit may be missing.
 func (p *parser) streamAt(text []byte) (at routing.StreamAt, e *routing.Error) {
+	at.Credit = -1
 	e = p.each(text, "resume.streams[]", func(name, value []byte) *routing.Error {
 		ok := true
 		switch string(unquote(name)) {

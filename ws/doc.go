@@ -63,8 +63,8 @@
 // requests of the session are not affected. Without meta.credit parts come as they are.
 //
 // A client that resumes says of each such request, in streams, what it has (all parts
-// before next) and for how many more it is ready; a $/credit that it said before means
-// nothing then. What it does not say of a request is as it was, or without limit where
+// before next) and, in credit, for how many more it is ready; a $/credit that it said
+// before means nothing then. What it does not say of a request is as it was, or without limit where
 // the session has changed its node.
 //
 // Not there yet: subscriptions and tokens (which are ignored).

@@ -189,7 +189,7 @@ func defaultConfig() Config {
 			HelloTimeout: Duration(5 * time.Second), MaxAge: Duration(30 * time.Minute), Ping: Duration(25 * time.Second),
 		},
 		Streams: StreamsConfig{
-			Waiting: 16 << 20, Gap: Duration(5 * time.Second), ArrayParts: 10_000, ArrayBytes: 1 << 20, KeepAlive: Duration(15 * time.Second),
+			Waiting: 16 << 20, Gap: Duration(10 * time.Second), ArrayParts: 10_000, ArrayBytes: 1 << 20, KeepAlive: Duration(15 * time.Second),
 		},
 		Limits:   LimitsConfig{InFlight: 100_000, Sessions: 1_000_000, ViewKeys: 1_000_000, ViewBytes: 256 << 20},
 		Worker:   WorkerConfig{Group: "parley-worker", Concurrency: 64, Retry: Duration(5 * time.Second)},

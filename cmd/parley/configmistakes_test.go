@@ -121,6 +121,7 @@ p.yaml:35: services.orders.forward_headers: "" is not a header: want a name in s
 p.yaml:27: services.rpc.discover: "rpc.discover" is not allowed: JSON-RPC keeps names that start with "rpc."
 p.yaml:36: sessions.resume: "1s" is not allowed: want more than redis.lease, which is 5m
 p.yaml:36: sessions.send_queue: "1MiB" is not allowed: want no less than sessions.frame, which is 2MiB
+p.yaml:24: streams.gap: "10s" is not allowed: want more than redis.lease, which is 5m
 p.yaml:40: worker.group: "g g" is not a consumer group: want 1 to 249 characters without blanks
 p.yaml:40: worker.concurrency: "0" is not allowed: want 1 to 100000
 p.yaml:40: worker.admin: "9090" is not an address: want host:port or :port, with port 0 to 65535

@@ -158,6 +158,9 @@ func (k *checker) streams() {
 	s := k.config.Streams
 	between(k, "streams.waiting", s.Waiting, 1<<10, 1<<30)
 	between(k, "streams.gap", s.Gap, Duration(100*time.Millisecond), minutes(5))
+	if lease := k.config.Redis.Lease; s.Gap >= Duration(100*time.Millisecond) && s.Gap <= lease {
+		k.beside("streams.gap", "redis.lease", s.Gap, "more than redis.lease, which is %v", lease)
+	}
 	between(k, "streams.array_parts", s.ArrayParts, 1, 10_000_000)
 	between(k, "streams.array_bytes", s.ArrayBytes, 1<<10, 1<<30)
 	between(k, "streams.keep_alive", s.KeepAlive, Duration(100*time.Millisecond), minutes(10))

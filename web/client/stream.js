@@ -32,10 +32,10 @@ export class Credit {
  * @param {import('./call.js').Call[]} calls
  */
 export function restate(calls) {
-  const streams = calls.filter((call) => call.credit || call.frame === '');
-  return streams.map(({ id, parts, credit }) => {
+  const streams = calls.filter((call) => call.credit || call.parts > 0 || call.frame === '');
+  return streams.map(({ id, parts, credit, frame }) => {
     credit?.owed();
-    return { id, next: parts, credit: credit ? Math.max(0, credit.ready - parts) : PLENTY };
+    return { id, next: parts, credit: credit ? Math.max(0, credit.ready - parts) : frame === '' ? PLENTY : undefined };
   });
 }
 

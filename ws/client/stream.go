@@ -141,14 +141,20 @@ func (c *Client) tellAccepted(k *call) {
 }
 
 // streamAt is what the client says of a stream when it comes back.
-type streamAt struct{ id, next, credit uint64 }
+type streamAt struct {
+	id, next uint64
+	credit   int64 // negative where it takes parts as they come
+}
 
-// streamsLocked says it of those among its requests that are streams.
+// streamsLocked says it of those among its requests that are answered in parts.
 func (c *Client) streamsLocked(open []uint64) (all []streamAt) {
 	for _, id := range open {
-		if k := c.open[id]; k.o.credit > 0 {
-			all = append(all, streamAt{id, k.parts, k.ready - min(k.parts, k.ready)})
+		switch k := c.open[id]; {
+		case k.o.credit > 0:
+			all = append(all, streamAt{id, k.parts, int64(k.ready - min(k.parts, k.ready))})
 			k.given = k.ready
+		case k.parts > 0:
+			all = append(all, streamAt{id, k.parts, -1})
 		}
 	}
 	return all
@@ -168,7 +174,9 @@ func appendStreams(dst []byte, all []streamAt) []byte {
 		}
 		dst = strconv.AppendUint(append(dst, sep...), at.id, 10)
 		dst = strconv.AppendUint(append(dst, `,"next":`...), at.next, 10)
-		dst = strconv.AppendUint(append(dst, `,"credit":`...), at.credit, 10)
+		if at.credit >= 0 {
+			dst = strconv.AppendInt(append(dst, `,"credit":`...), at.credit, 10)
+		}
 		dst = append(dst, '}')
 	}
 	if len(all) > 0 {
