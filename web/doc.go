@@ -50,8 +50,10 @@
 // Status and headers are those of the first reply, an error before it is a response of
 // its own. A stream of events that is silent for 15 s gets a comment, and its status,
 // 200, with the first. A browser's EventSource comes back by itself and says
-// Last-Event-ID: the request is not made again; after the end the answer is 204, at
-// which it stops, else 410.
+// Last-Event-ID: the request is not made again. It gets the rest where the request is
+// kept (made with respond-async or under an idempotency key): so does GET
+// /requests/{id} with either Accept, at any node. Else the answer is 410, and after the
+// end 204, at which a browser stops.
 //
 // A stream takes as many parts as its caller reads; at most 32 wait here, the others
 // with the router, which ends the request of a caller that is too far behind

@@ -23,11 +23,15 @@ const (
 
 // keep has a call kept, and answers with its outcome, if that comes while the caller
 // wants to wait, or with where it will be.
-func (s *Server) keep(w http.ResponseWriter, r *http.Request, call *routing.Call, ask asking) {
+func (s *Server) keep(w http.ResponseWriter, r *http.Request, call *routing.Call, ask asking, form form) {
 	began := time.Now()
 	id, e := s.router.Keep(r.Context(), call, s.subject(r))
 	if e != nil {
 		s.refuseKeeping(w, r, e, id)
+		return
+	}
+	if form != nil && !ask.async {
+		s.replay(w, r, routing.Collection{ID: id, Subject: s.subject(r)}, form)
 		return
 	}
 	wait := call.Timeout
@@ -135,6 +139,15 @@ func (s *Server) take(c *routing.Collected, id routing.RequestID, p *parked) rou
 // answered, or 202 while there is none.
 func (s *Server) serveResult(w http.ResponseWriter, r *http.Request) {
 	asked := routing.Collection{ID: resultID(r), Subject: s.subject(r)}
+	if form := streamForm(r.Header["Accept"]); form != nil {
+		if !s.calls.enter() {
+			s.refuse(w, r, 0, goingAway())
+			return
+		}
+		defer s.calls.leave()
+		s.replay(w, r, asked, form)
+		return
+	}
 	wait, e := longPoll(r)
 	if e != nil {
 		s.refuse(w, r, 0, e)

@@ -37,7 +37,7 @@ func (s *Server) serveService(w http.ResponseWriter, r *http.Request) {
 	}
 	form := streamForm(r.Header["Accept"])
 	if last := r.Header.Get("Last-Event-ID"); last != "" && form != nil {
-		s.streamsOver(w, r, last)
+		s.comeBack(w, r, last, form)
 		return
 	}
 	call, ask, e := s.readCall(w, r, service, below)
@@ -50,7 +50,7 @@ func (s *Server) serveService(w http.ResponseWriter, r *http.Request) {
 		defer s.calls.leave()
 		switch {
 		case ask.async || call.IdempotencyKey != "":
-			s.keep(w, r, call, ask)
+			s.keep(w, r, call, ask, form)
 		case form != nil:
 			s.stream(w, r, call, ask.applied, form)
 		default:

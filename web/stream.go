@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"parley/routing"
@@ -74,6 +73,7 @@ type streaming struct {
 	w       http.ResponseWriter
 	form    form
 	id      routing.RequestID
+	again   bool // its caller has parts of it: an error is one more event
 	begun   bool // the status has been written
 	written int  // parts, by the last writeAll
 	batch   []routing.Delivery
@@ -85,14 +85,20 @@ func (o *streaming) writeAll(f *flow) (ended bool, err error) {
 	var at time.Time
 	o.batch, at = f.take(o.batch)
 	defer func() { clear(o.batch) }()
+	return o.writeBatch(o.batch, at)
+}
+
+// writeBatch writes and flushes deliveries, of which the newest came at some time, and
+// tells whether the outcome was among them.
+func (o *streaming) writeBatch(batch []routing.Delivery, at time.Time) (ended bool, err error) {
 	boundWrite(o.w)
 	o.written = 0
-	for i := range o.batch {
-		d := &o.batch[i]
+	for i := range batch {
+		d := &batch[i]
 		switch {
 		case d.Part:
 			o.written++
-		case !o.begun && d.Err != nil: // as if it had been parked
+		case !o.begun && !o.again && d.Err != nil: // as if it had been parked
 			o.server.writeFailure(o.w, d)
 			d.Written()
 			return true, nil
@@ -106,11 +112,11 @@ func (o *streaming) writeAll(f *flow) (ended bool, err error) {
 			break
 		}
 	}
-	if err == nil {
+	if err == nil && len(batch) > 0 {
 		err = flush(o.w)
 	}
 	if ended {
-		end := &o.batch[len(o.batch)-1]
+		end := &batch[len(batch)-1]
 		if err == nil && end.Reply != nil {
 			o.server.observer.Stage(routing.StagePush, time.Since(at))
 		} else if err != nil {
@@ -184,15 +190,9 @@ func (o *streaming) comment() error {
 	return flush(o.w)
 }
 
-// streamsOver answers a browser that comes back for a stream, which would otherwise
-// make the same request again: it is told to stop, or that there is no more to have.
-func (s *Server) streamsOver(w http.ResponseWriter, r *http.Request, last string) {
-	if strings.HasSuffix(last, "/"+endMark) {
-		w.WriteHeader(http.StatusNoContent) // as HTML has it: do not come back
-		return
-	}
-	s.refuse(w, r, http.StatusGone, &routing.Error{
-		Word: routing.UnknownRequest, Outcome: routing.Unknown,
-		Message: "this stream was lost with its connection: a socket's session can be resumed, a request without one cannot",
-	})
+// comeBack answers a browser that comes back for a stream, which would otherwise make
+// the same request again: it gets the rest, where the request is kept.
+func (s *Server) comeBack(w http.ResponseWriter, r *http.Request, last string, form form) {
+	id, _ := splitEventID(last)
+	s.replay(w, r, routing.Collection{ID: id, Subject: s.subject(r)}, form)
 }
