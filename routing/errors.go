@@ -44,6 +44,9 @@ type Error struct {
 	Outcome Certainty // what became of the request
 	Retry   bool      // whether the same request may succeed later
 
+	// Faults is set where the request's body is not as the service's schema has it. A
+	// pointer, so that errors can be compared.
+	Faults *[]Fault
 	// Reply is set when Word is FromService: the reply that says error.
 	Reply *Reply
 	// Cause is for the log, never for the client.

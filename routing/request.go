@@ -42,6 +42,12 @@ type Service struct {
 	Wait        bool          // its requests may wait in the topic for somebody to serve
 	View        View          // answers in the place of a service; nil for none, and Topic is "" if not
 	Cancel      bool          // it is told when nobody waits for a request any longer
+
+	Description    string // for people
+	Request, Reply Schema // nil where it is not known
+	// Check answers what is wrong with a request's body, nothing where it is right.
+	// It is called before a request is sent, by any goroutine; nil: any body will do.
+	Check func(body []byte) []Fault
 }
 
 // Call is what a door asks on behalf of a client. The router keeps it, and

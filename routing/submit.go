@@ -35,6 +35,9 @@ func (s *Session) submit(call *Call, own, from Sink) (RequestID, *Error) {
 	if r.table.Fenced(now) {
 		return "", refuse(Unavailable, true, "this node has slept, and does not know yet whether it may go on")
 	}
+	if e := service.fits(call); e != nil {
+		return "", e
+	}
 	if service.View != nil {
 		return s.consult(call, service, own, from, now)
 	}

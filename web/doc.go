@@ -7,6 +7,9 @@
 //	GET    /healthz                 200 while the process lives
 //	GET    /readyz                  200 when every check passes, else 503
 //	GET    /  and its assets        the demo page, unless it is off
+//	GET    /docs                    what can be called, to be read: services, schemas, examples
+//	GET    /openapi.json            the same in OpenAPI 3.1
+//	GET    /asyncapi.json           and in AsyncAPI 3.0: sockets, and the topics of services
 //	GET    /page.json               what the demo page must know: nodes, services
 //	GET    /client/parley.js        the JavaScript client, for any page to import
 //
@@ -31,6 +34,10 @@
 // cache-control and x-…; the header parley-request-id names the request. A reply
 // without a content type gets none. It runs no script in the gateway's own
 // origin (Content-Security-Policy: sandbox), whatever its type.
+//
+// A service may have a JSON Schema of its requests. A body that is not so is refused
+// before it is sent: invalid_params with the status 422, and in errors the place of
+// each fault as a JSON Pointer. A GET or DELETE without a body is not looked at.
 //
 // # Streams
 //

@@ -74,6 +74,7 @@ func newPage(o *PageOptions, router *routing.Router) (*page, error) {
 	if p.assets["/"] == nil {
 		return nil, errors.New("the demo page has no index.html")
 	}
+	p.assets["/docs"] = p.assets["/docs.html"]
 	p.assets["/page.json"] = about{router, o.Nodes, o.Control}
 	return p, checkNodes(o.Nodes)
 }

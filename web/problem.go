@@ -50,6 +50,7 @@ type problem struct {
 	Retry   bool              `json:"retry"`
 	Request routing.RequestID `json:"request,omitempty"`
 	Service *serviceWords     `json:"service,omitempty"`
+	Errors  []routing.Fault   `json:"errors,omitempty"` // what is wrong with the body, where there is a schema
 }
 
 // serviceWords is what a service said went wrong.
@@ -88,6 +89,10 @@ func newProblem(status int, e *routing.Error, id routing.RequestID) (problem, ki
 	}
 	if status == 0 {
 		p.Status = k.status
+	}
+	if e.Faults != nil {
+		p.Errors = *e.Faults
+		p.Status, p.Title = http.StatusUnprocessableEntity, "The body is not as the service's schema has it"
 	}
 	if e.Word == routing.FromService && e.Reply != nil {
 		p.fromService(e.Reply)

@@ -42,6 +42,8 @@ type Options struct {
 	Origins []string     // besides the gateway's own; "*" for all
 	Page    *PageOptions // nil: no demo page
 	Ready   []Check      // what /readyz asks
+	// ReplyTopic is where services answer, for /asyncapi.json; "": it tells of no topics.
+	ReplyTopic string
 
 	Log      *slog.Logger     // nil for none
 	Observer routing.Observer // nil for none
@@ -123,14 +125,14 @@ func New(o Options) (*Server, error) {
 	if err := errors.Join(errOrigins, errForward, errPage); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
-	s.handler = s.recovering(s.guardOrigins(s.routes(o.Socket, page)))
+	s.handler = s.recovering(s.guardOrigins(s.routes(o.Socket, page, newDescriptions(s.router.Services(), o.ReplyTopic))))
 	return s, nil
 }
 
 // routes builds the map of paths. Paths are matched as they were escaped, and
 // never redirected to a cleaner form: what is below a service's name is the
 // service's.
-func (s *Server) routes(socket http.Handler, page *page) http.Handler {
+func (s *Server) routes(socket http.Handler, page *page, about descriptions) http.Handler {
 	m := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	m.PathPrefix("/services/").HandlerFunc(s.serveService)
 	m.Handle(resultsPath+"{id}", s.verbs(map[string]http.Handler{
@@ -141,6 +143,8 @@ func (s *Server) routes(socket http.Handler, page *page) http.Handler {
 	}
 	m.Handle("/healthz", s.get(http.HandlerFunc(healthz)))
 	m.Handle("/readyz", s.get(&s.ready))
+	m.Handle("/openapi.json", s.get(about.openAPI))
+	m.Handle("/asyncapi.json", s.get(about.asyncAPI))
 	for path, asset := range page.assets {
 		m.Handle(path, s.get(asset))
 	}

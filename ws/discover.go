@@ -3,19 +3,21 @@ package ws
 import (
 	"cmp"
 	"encoding/json"
+	"net/url"
 	"slices"
+	"strings"
 
 	"parley/routing"
 )
 
-// openRPC answers rpc.discover: an OpenRPC document of the services. The
-// gateway does not know what a service takes or gives, so that any JSON will do.
+// openRPC answers rpc.discover: an OpenRPC document of the services. Where the
+// gateway does not know what a service takes or gives, any JSON will do.
 func openRPC(services []*routing.Service) []byte {
 	doc := rpcDocument{OpenRPC: "1.3.2", Methods: []rpcMethod{}}
 	doc.Info.Title, doc.Info.Version = "Services behind Parley", "1"
 	doc.Info.Description = "Each method is a service. params is its payload, any JSON value, and result its reply; " +
 		`bytes that are not JSON are {"$bytes":"<base64>"} both ways. A meta member beside params sets the record key, timeout (ms), headers and want.`
-	doc.Components.Errors = make(map[string]rpcError)
+	doc.Components.Errors, doc.Components.Schemas = make(map[string]rpcError), make(map[string]json.RawMessage)
 	var errors []rpcRef
 	for word, number := range numbers {
 		doc.Components.Errors[string(word)] = rpcError{number, string(word)}
@@ -27,9 +29,10 @@ func openRPC(services []*routing.Service) []byte {
 		if longest <= 0 {
 			longest = maxTimeout
 		}
+		structure, params := doc.params(s)
 		doc.Methods = append(doc.Methods, rpcMethod{
-			Name: s.Name, ParamStructure: "either",
-			Params: []rpcContent{{Name: "payload", Schema: anything{}}}, Result: rpcContent{Name: "reply", Schema: anything{}},
+			Name: s.Name, Description: s.Description, ParamStructure: structure,
+			Params: params, Result: rpcContent{Name: "reply", Schema: doc.schema(s.Name+".reply", s.Reply)},
 			Errors: errors, Timeout: s.Timeout.Milliseconds(), MaxTimeout: longest.Milliseconds(),
 		})
 	}
@@ -40,8 +43,34 @@ func openRPC(services []*routing.Service) []byte {
 	return text
 }
 
-// anything is a JSON schema that allows any value.
-type anything struct{}
+// schema files a service's schema under a name and answers how to refer to it.
+func (d *rpcDocument) schema(name string, s routing.Schema) any {
+	if len(s) == 0 {
+		return struct{}{} // any value
+	}
+	at := "#/components/schemas/" + name
+	d.Components.Schemas[name] = s.At(at)
+	return rpcRef{at}
+}
+
+// params answers what a service takes: the members of an object by their names, and
+// anything else as one.
+func (d *rpcDocument) params(s *routing.Service) (structure string, params []rpcContent) {
+	whole := d.schema(s.Name+".request", s.Request)
+	var object struct {
+		Properties map[string]json.RawMessage `json:"properties"`
+		Required   []string                   `json:"required"`
+	}
+	if len(s.Request) == 0 || json.Unmarshal(s.Request, &object) != nil || len(object.Properties) == 0 {
+		return "either", []rpcContent{{Name: "payload", Schema: whole}}
+	}
+	for name := range object.Properties {
+		at := whole.(rpcRef).Ref + "/properties/" + url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
+		params = append(params, rpcContent{Name: name, Required: slices.Contains(object.Required, name), Schema: rpcRef{at}})
+	}
+	slices.SortFunc(params, func(a, b rpcContent) int { return cmp.Compare(a.Name, b.Name) })
+	return "by-name", params
+}
 
 type rpcDocument struct {
 	OpenRPC string `json:"openrpc"`
@@ -52,12 +81,14 @@ type rpcDocument struct {
 	} `json:"info"`
 	Methods    []rpcMethod `json:"methods"`
 	Components struct {
-		Errors map[string]rpcError `json:"errors"`
+		Errors  map[string]rpcError        `json:"errors"`
+		Schemas map[string]json.RawMessage `json:"schemas"`
 	} `json:"components"`
 }
 
 type rpcMethod struct {
 	Name           string       `json:"name"`
+	Description    string       `json:"description,omitempty"`
 	ParamStructure string       `json:"paramStructure"`
 	Params         []rpcContent `json:"params"`
 	Result         rpcContent   `json:"result"`
@@ -67,8 +98,9 @@ type rpcMethod struct {
 }
 
 type rpcContent struct {
-	Name   string   `json:"name"`
-	Schema anything `json:"schema"`
+	Name     string `json:"name"`
+	Required bool   `json:"required,omitempty"`
+	Schema   any    `json:"schema"`
 }
 
 type rpcRef struct {

@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/coder/websocket"
+
+	"parley/routing"
 )
 
 // The client of parley.v1 says hello and is told its session and its limits.
@@ -179,6 +182,35 @@ func TestDiscover(t *testing.T) {
 		if _, ok := doc.Components.Errors[word]; !ok {
 			t.Errorf("%s is referred to, but not there", word)
 		}
+	})
+}
+
+// What a service takes is in the document where it is known, by its parameters' names;
+// and a request that is not so is refused with the place of each fault.
+func TestSchema(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		echo := r.router.Service("echo")
+		echo.Request, echo.Description = routing.Schema(`{"type":"object","required":["a/b"],"properties":{"a/b":{"$ref":"#/$defs/x"}},"$defs":{"x":{"type":"integer"}}}`), "Says it again"
+		echo.Check = func(body []byte) []routing.Fault {
+			if string(body) == `{"a/b":1}` {
+				return nil
+			}
+			return []routing.Fault{{Pointer: "/a~1b", Detail: "want integer"}}
+		}
+		var doc rpcDocument
+		if err := json.Unmarshal(openRPC([]*routing.Service{echo}), &doc); err != nil {
+			t.Fatal(err)
+		}
+		m := doc.Methods[0]
+		same(t, "method", fmt.Sprint(m.Description, m.ParamStructure, m.Params[0].Name, m.Params[0].Required), "Says it againby-namea/btrue")
+		same(t, "parameter", fmt.Sprint(m.Params[0].Schema), "map[$ref:#/components/schemas/echo.request/properties/a~1b]")
+		same(t, "schema", string(doc.Components.Schemas["echo.request"]),
+			`{"$defs":{"x":{"type":"integer"}},"properties":{"a/b":{"$ref":"#/components/schemas/echo.request/$defs/x"}},"required":["a/b"],"type":"object"}`)
+		c := r.dial("")
+		same(t, "right", c.ask(`{"jsonrpc":"2.0","id":1,"method":"echo","params":{"a/b":1}}`), `{"jsonrpc":"2.0","id":1,"result":{"a/b":1}}`)
+		same(t, "wrong", c.ask(`{"jsonrpc":"2.0","id":2,"method":"echo","params":{"a/b":"1"}}`),
+			`{"jsonrpc":"2.0","id":2,"error":{"code":-32602,"message":"this is not what echo takes: /a~1b: want integer","data":{"code":"invalid_params","outcome":"not_sent","retry":false,"errors":[{"pointer":"/a~1b","detail":"want integer"}]}}}`)
 	})
 }
 

@@ -138,6 +138,10 @@ func (s *Server) appendErrorObject(dst []byte, e *routing.Error) []byte {
 		dst = append(dst, `,"service":`...)
 		dst = appendServiceError(dst, e.Reply)
 	}
+	if e.Faults != nil {
+		faults, _ := json.Marshal(e.Faults)
+		dst = append(append(dst, `,"errors":`...), faults...)
+	}
 	if teaches(e.Word) {
 		dst = append(append(dst, `,"example":`...), s.example...)
 	}

@@ -103,6 +103,8 @@ type ServiceConfig struct {
 	MaxTimeout     Duration     `key:"max_timeout" help:"the longest that a client may ask for"`
 	Dialect        string       `key:"dialect" help:"header names that the service's framework expects; so far parley"`
 	Partitioner    string       `key:"partitioner" help:"how the service's producer picks the reply's partition from its key: murmur2, crc32, fnv1a or any"`
+	Description    string       `key:"description" help:"what it does, for people: shown in /docs, /openapi.json and the like"`
+	Schema         Schemas      `key:"schema"`
 	Wait           bool         `key:"wait" help:"requests wait in the topic while nobody serves; false: they are refused as no_responders"`
 	Cancel         bool         `key:"cancel" help:"write a cancel record to the topic when the client of an open request cancels it or leaves for good"`
 	Forward        string       `key:"forward" help:"URL of an HTTP service that parley worker hands this service's requests to"`
@@ -119,6 +121,12 @@ type AnswerConfig struct {
 // ViewConfig has a service answer from the newest event of each key of a topic.
 type ViewConfig struct {
 	Topic string `key:"topic" help:"answer from the newest event of each key of this topic, and not by requests"`
+}
+
+// Schemas say what a service takes and gives.
+type Schemas struct {
+	Request Schema `key:"request" help:"JSON Schema (2020-12) of requests, or its file: others are refused as invalid_params"`
+	Reply   Schema `key:"reply" help:"JSON Schema of replies, or its file: for people and programs, not enforced"`
 }
 
 // SessionsConfig bounds one session and its socket.

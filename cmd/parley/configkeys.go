@@ -106,6 +106,8 @@ func (s setting) kind() string {
 		return "duration"
 	case s.typ == reflect.TypeFor[Size]():
 		return "size"
+	case s.isSchema():
+		return "schema"
 	case s.isList():
 		return "list"
 	case s.isSwitch():
@@ -123,6 +125,8 @@ func (s setting) example() string {
 		return "a duration such as 30s"
 	case "size":
 		return "a size such as 64KiB"
+	case "schema":
+		return "a JSON Schema, or the name of its file"
 	case "list":
 		return "a list such as [a, b]"
 	case "bool":

@@ -22,7 +22,7 @@ func sample(s setting) string {
 	if text := special[s.key]; text != "" {
 		return text
 	}
-	return map[string]string{"duration": "17s", "size": "2MiB", "number": "77", "bool": "true", "text": "text-1"}[s.kind()]
+	return map[string]string{"duration": "17s", "size": "2MiB", "number": "77", "bool": "true", "text": "text-1", "schema": "schema.json"}[s.kind()]
 }
 
 // inFile writes a key as a file would, in flow style.

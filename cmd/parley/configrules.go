@@ -113,6 +113,8 @@ func (k *checker) service(name string, s ServiceConfig) {
 	if between(k, key+".timeout", s.Timeout, Duration(time.Millisecond), 24*minutes(60)); s.Timeout > s.MaxTimeout {
 		k.beside(key+".timeout", key+".max_timeout", s.Timeout, "no more than max_timeout, which is %v", s.MaxTimeout)
 	}
+	k.schema(key+".schema.request", s.Schema.Request)
+	k.schema(key+".schema.reply", s.Schema.Reply)
 	k.oneOf(key+".dialect", s.Dialect, "parley")
 	k.oneOf(key+".partitioner", s.Partitioner, "murmur2", "crc32", "fnv1a", "any")
 	if s.Answer.View.Topic != "" {

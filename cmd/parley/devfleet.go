@@ -61,6 +61,9 @@ func newFleet(o devOptions, s *servers, log *slog.Logger, stderr io.Writer) (*fl
 		n.args = append(n.args, "--node", n.id, "--admin", adminAddress)
 		for name, topic := range demoTopics() {
 			n.args = append(n.args, "--services."+name+".topic", topic)
+			for key, value := range demoDescriptions[name] {
+				n.args = append(n.args, "--services."+name+"."+key, value)
+			}
 		}
 		n.env = append(n.env, "PARLEY_REDIS_URL="+s.redis) // it may hold a password, and everybody can read arguments
 		f.nodes = append(f.nodes, n)

@@ -89,6 +89,32 @@ func TestClientsOfOthers(t *testing.T) {
 	t.Log(runOther(t, dir, filepath.Join(dir, "venv/bin/python"), copyInto(t, dir, "call_service.py"), socket))
 }
 
+// The documents that describe the gateway are valid by their makers' validators, with
+// schemas of services that refer to themselves and with odd names in them.
+func TestDescribed(t *testing.T) {
+	dir := others(t)
+	c := newCluster(t, map[string]string{"echo": "murmur2"})
+	c.serve("echo", byKey, transforms["same"])
+	c.serve("orders", byKey, transforms["same"])
+	c.extra = "  orders:\n    topic: " + c.topic("orders") + `
+    description: "Prices an <img src=x onerror=document.title='injected'>"
+    schema:
+      request: {$schema: "https://json-schema.org/draft/2020-12/schema", $id: "https://example.com/order", type: object, required: [items],
+        properties: {"odd/na me~": {type: [string, "null"]}, items: {type: array, items: {$ref: "#/$defs/item"}}},
+        $defs: {item: {type: object, properties: {sku: {enum: [tea, mug]}, with: {$ref: "#"}}}}}
+      reply: true-or-false.json
+`
+	file := filepath.Join(t.TempDir(), "reply.json")
+	if err := os.WriteFile(file, []byte(`{"type":"object","properties":{"total":{"type":"string"}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.extra = strings.Replace(c.extra, "true-or-false.json", file, 1)
+	c.start("a")
+	t.Log(runOther(t, dir, "node", copyInto(t, dir, "described.mjs"), c.nodes[0].url))
+	t.Log(runOther(t, dir, "node", copyInto(t, dir, "docs.mjs"), c.nodes[0].url, artefacts(t)))
+	t.Log(runOther(t, dir, filepath.Join(dir, "venv/bin/python"), copyInto(t, dir, "described.py"), c.nodes[0].url))
+}
+
 // A person types into wscat: a request, then nonsense, then a request again.
 func TestWscat(t *testing.T) {
 	dir := others(t)

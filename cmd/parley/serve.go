@@ -242,7 +242,10 @@ func (n *node) watched(client string) kafka.Config {
 
 func (n *node) services() (all []*routing.Service, err error) {
 	for name, s := range n.cfg.Services {
+		request, _ := s.Schema.Request.compile() // the configuration's check has done it before
+		reply, _ := s.Schema.Reply.compile()
 		service := &routing.Service{
+			Description: s.Description, Request: request.text, Reply: reply.text, Check: request.check(),
 			Name: name, Topic: s.Topic, Timeout: time.Duration(s.Timeout), MaxTimeout: time.Duration(s.MaxTimeout),
 			Dialect: s.Dialect, Partitioner: routing.Partitioner(s.Partitioner), Wait: s.Wait, Cancel: s.Cancel,
 		}
@@ -273,7 +276,7 @@ func (n *node) joinDoors() (err error) {
 	n.edge, err = web.New(web.Options{
 		Router: n.router, Socket: n.sockets, Forward: forward, Reserved: kafka.ReservedHeader, Body: int64(s.Frame), Origins: origins,
 		ArrayParts: n.cfg.Streams.ArrayParts, ArrayBytes: int64(n.cfg.Streams.ArrayBytes), KeepAlive: time.Duration(n.cfg.Streams.KeepAlive),
-		Page: n.page(), Ready: n.checks(), Log: n.log, Observer: n.metrics,
+		Page: n.page(), Ready: n.checks(), ReplyTopic: n.cfg.Kafka.ReplyTopic, Log: n.log, Observer: n.metrics,
 	})
 	return err
 }

@@ -1,0 +1,181 @@
+package web
+
+import (
+	"parley/routing"
+)
+
+// socketMessages are the messages of the socket besides those of services.
+var socketMessages = []struct {
+	name, method string
+	fromClient   bool
+	text         string
+	params       object // by name
+}{
+	{"hello", "$/hello", true, "opens or resumes a session under parley.v1", object{"resume": object{"type": "object"}, "accepted": object{"type": "boolean"}}},
+	{"ack", "$/ack", true, "everything up to seq arrived", object{"seq": object{"type": "integer"}}},
+	{"cancel", "$/cancel", true, "ends an open request", object{"id": idSchema}},
+	{"credit", "$/credit", true, "the client is ready for n more parts of a streamed answer", object{"id": idSchema, "n": object{"type": "integer"}}},
+	{"ping", "$/ping", true, "is answered by $/pong", nil},
+	{"bye", "$/bye", true, "ends the session", nil},
+	{"discover", "rpc.discover", true, "asks for the OpenRPC document", nil},
+	{"welcome", "$/welcome", false, "the answer to $/hello", object{"session": textSchema, "secret": textSchema, "resumed": object{"type": "boolean"}, "node": textSchema, "limits": object{"type": "object"}}},
+	{"part", "$/reply", false, "a part of a streamed reply: the response is the last", object{"id": idSchema, "n": object{"type": "integer"}, "data": object{}}},
+	{"accepted", "$/accepted", false, "the request is durable in Kafka, if asked for in $/hello", object{"id": idSchema, "request": textSchema}},
+	{"goaway", "$/goaway", false, "this node drains: resume elsewhere", object{"reconnect": object{"type": "array", "items": object{"type": "integer"}}, "deadline": object{"type": "integer"}}},
+	{"pong", "$/pong", false, "the answer to $/ping", nil},
+}
+
+// recordHeaders are those that a record has in the dialect parley.
+var recordHeaders = []struct {
+	name, text    string
+	request, back bool // of a request, of a reply
+}{
+	{"parley-request-id", "the request's id: the reply's key or header", true, true},
+	{"parley-reply-topic", "where the reply goes", true, false},
+	{"parley-reply-partition", "the partition where it is consumed by the node that waits", true, false},
+	{"content-type", "of the payload", true, true},
+	{"parley-status", "the status over HTTP", false, true},
+	{"parley-final", "false: more replies follow", false, true},
+	{"parley-error-code", "the reply says error: its code", false, true},
+	{"parley-error-message", "and what went wrong", false, true},
+}
+
+var (
+	textSchema = object{"type": "string"}
+	idSchema   = object{"type": []string{"string", "number"}, "description": "the client's own id"}
+)
+
+// asyncAPI describes sockets and topics in AsyncAPI 3.0, as the gateway sees them: it
+// receives what clients send.
+func asyncAPI(services []*routing.Service, replyTopic string) object {
+	a := asyncDocument{
+		messages: object{"error": errorMessage()}, socket: object{"error": ref("#/components/messages/error")},
+		channels: object{}, operations: object{},
+	}
+	for _, m := range socketMessages {
+		a.control(m.name, m.method, m.text, m.fromClient, m.params)
+	}
+	for _, s := range services {
+		a.service(s)
+		if replyTopic != "" && s.Topic != "" {
+			a.topic(s)
+		}
+	}
+	a.channels["socket"] = object{
+		"address": "/ws", "description": "One JSON-RPC 2.0 message a text frame.", "servers": []object{ref("#/servers/gateway")}, "messages": a.socket,
+		"bindings": object{"ws": object{"method": "GET", "bindingVersion": "0.1.0"}},
+	}
+	servers := object{"gateway": object{"host": hostHere, "protocol": protocolHere, "description": "this gateway"}}
+	if replyTopic != "" && a.replies != nil {
+		servers["kafka"] = object{
+			"host": "{broker}", "protocol": "kafka", "description": "where services read requests and answer",
+			"variables": object{"broker": object{"default": "localhost:9092", "description": "the services' Kafka, as they reach it"}},
+		}
+		a.channels["replies"] = object{"address": replyTopic, "servers": []object{ref("#/servers/kafka")}, "messages": a.replies}
+	}
+	return object{
+		"asyncapi": "3.0.0", "defaultContentType": "application/json",
+		"info": object{
+			"title": "Services behind Parley", "version": "1",
+			"description": "Each service is a method of JSON-RPC on the socket, and a topic in Kafka that it reads.",
+		},
+		"servers": servers, "channels": a.channels, "operations": a.operations,
+		"components": object{"messages": a.messages, "schemas": schemas(services)},
+	}
+}
+
+// asyncDocument collects the parts of the document.
+type asyncDocument struct {
+	messages, socket, channels, operations object
+	replies                                object // messages of the reply topic
+}
+
+// add files a message, and answers how its channel refers to it.
+func (a *asyncDocument) add(to object, name, text string, payload, headers object) {
+	m := object{"name": name, "summary": text, "payload": payload}
+	if headers != nil {
+		m["headers"] = headers
+	}
+	a.messages[name] = m
+	to[name] = ref("#/components/messages/" + name)
+}
+
+// control describes a message of the protocol's own.
+func (a *asyncDocument) control(name, method, text string, fromClient bool, params object) {
+	payload := rpc(object{"method": object{"const": method}}, "method")
+	if params != nil {
+		payload["properties"].(object)["params"] = object{"type": "object", "properties": params}
+	}
+	if name == "discover" {
+		payload["properties"].(object)["id"] = idSchema
+	}
+	a.add(a.socket, name, text, payload, nil)
+	action := "send"
+	if fromClient {
+		action = "receive"
+	}
+	a.operations[name] = object{"action": action, "summary": text, "channel": ref("#/channels/socket"), "messages": refs("#/channels/socket/messages/", name)}
+}
+
+// service describes how a service is called on the socket.
+func (a *asyncDocument) service(s *routing.Service) {
+	request, reply := s.Name+".request", s.Name+".reply"
+	a.add(a.socket, request, described(s), rpc(object{
+		"id": idSchema, "method": object{"const": s.Name}, "params": schemaOf(request, s.Request),
+		"meta": object{"type": "object", "properties": object{
+			"key": textSchema, "credit": object{"type": "integer"}, "timeout": object{"type": "integer", "minimum": 1, "maximum": max(1, s.MaxTimeout.Milliseconds())},
+			"headers": object{"type": "object", "additionalProperties": textSchema}, "want": object{"type": "array", "items": object{"enum": []string{"trace", "headers"}}},
+		}},
+	}, "method"), nil)
+	a.add(a.socket, reply, "what "+s.Name+" answers", rpc(object{
+		"id": idSchema, "result": schemaOf(reply, s.Reply), "seq": object{"type": "integer"}, "meta": object{"type": "object"},
+	}, "id", "result"), nil)
+	a.operations["call."+s.Name] = object{
+		"action": "receive", "summary": described(s), "channel": ref("#/channels/socket"), "messages": refs("#/channels/socket/messages/", request),
+		"reply": object{"channel": ref("#/channels/socket"), "messages": refs("#/channels/socket/messages/", reply, "error")},
+	}
+}
+
+// topic describes what a service sees.
+func (a *asyncDocument) topic(s *routing.Service) {
+	if a.replies == nil {
+		a.replies = object{}
+	}
+	request, reply, channel := s.Name+".request-record", s.Name+".reply-record", "topic."+s.Name
+	messages := object{}
+	a.add(messages, request, "a request as "+s.Name+" reads it", schemaOf(s.Name+".request", s.Request), headersOf(s, true))
+	a.add(a.replies, reply, "a reply as "+s.Name+" writes it", schemaOf(s.Name+".reply", s.Reply), headersOf(s, false))
+	a.channels[channel] = object{"address": s.Topic, "description": described(s), "servers": []object{ref("#/servers/kafka")}, "messages": messages}
+	a.operations["produce."+s.Name] = object{
+		"action": "send", "summary": "hands a request to " + s.Name, "channel": ref("#/channels/" + channel), "messages": refs("#/channels/"+channel+"/messages/", request),
+		"reply": object{"channel": ref("#/channels/replies"), "messages": refs("#/channels/replies/messages/", reply)},
+	}
+}
+
+// headersOf describes a record's headers. Those of dialects other than parley have
+// names of their frameworks.
+func headersOf(s *routing.Service, request bool) object {
+	properties := object{}
+	for _, h := range recordHeaders {
+		if (s.Dialect == "" || s.Dialect == "parley") && (request && h.request || !request && h.back) {
+			properties[h.name] = object{"type": "string", "description": h.text}
+		}
+	}
+	return object{"type": "object", "properties": properties}
+}
+
+// rpc is a JSON-RPC message.
+func rpc(properties object, required ...string) object {
+	properties["jsonrpc"] = object{"const": "2.0"}
+	return object{"type": "object", "required": append([]string{"jsonrpc"}, required...), "properties": properties}
+}
+
+func errorMessage() object {
+	return object{"name": "error", "summary": "a request's outcome that is an error", "payload": rpc(object{
+		"id": idSchema, "seq": object{"type": "integer"},
+		"error": object{"type": "object", "required": []string{"code", "message", "data"}, "properties": object{
+			"code": object{"type": "integer"}, "message": textSchema,
+			"data": object{"type": "object", "required": []string{"code", "outcome", "retry"}, "properties": errorSchema()},
+		}},
+	}, "id", "error")}
+}

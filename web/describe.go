@@ -1,0 +1,143 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+
+	"parley/routing"
+)
+
+// object is a part of a document that describes the gateway.
+type object = map[string]any
+
+// descriptions are the documents, made once of the configuration.
+type descriptions struct {
+	openAPI  http.Handler
+	asyncAPI http.Handler
+}
+
+func newDescriptions(services []*routing.Service, replyTopic string) descriptions {
+	return descriptions{
+		openAPI:  forEverybody(newAsset("openapi.json", document(openAPI(services)))),
+		asyncAPI: forEverybody(here{document(asyncAPI(services, replyTopic))}),
+	}
+}
+
+// document writes a description as JSON.
+func document(o object) []byte {
+	text, err := json.MarshalIndent(o, "", " ")
+	if err != nil {
+		panic(err) // a bug: nothing in a document can fail
+	}
+	return append(text, '\n')
+}
+
+// Where a document says by which address the gateway is reached, this stands for it
+// until somebody asks.
+const (
+	hostHere     = "host.of.this.gateway"
+	protocolHere = "ws-or-wss"
+)
+
+// here serves a document that says by which address its reader came.
+type here struct{ text []byte }
+
+func (d here) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	host, protocol := r.Host, "ws"
+	if !isHost(host) {
+		host = "localhost"
+	}
+	if schemeOf(r) == "https" {
+		protocol = "wss"
+	}
+	text := bytes.ReplaceAll(d.text, []byte(hostHere), []byte(host))
+	text = bytes.ReplaceAll(text, []byte(protocolHere), []byte(protocol))
+	newAsset("asyncapi.json", text).ServeHTTP(w, r)
+}
+
+// ref points at another part of the document.
+func ref(to string) object { return object{"$ref": to} }
+
+// refs points at several.
+func refs(prefix string, names ...string) []object {
+	all := []object{}
+	for _, name := range names {
+		all = append(all, ref(prefix+name))
+	}
+	return all
+}
+
+// schemas are the services' own, by the names that documents give them.
+func schemas(services []*routing.Service) object {
+	all := object{}
+	for _, s := range services {
+		for name, schema := range map[string]routing.Schema{s.Name + ".request": s.Request, s.Name + ".reply": s.Reply} {
+			if len(schema) > 0 {
+				all[name] = schema.At(schemasAt + name)
+			}
+		}
+	}
+	return all
+}
+
+const schemasAt = "#/components/schemas/"
+
+// schemaOf points at a service's schema; where there is none, anything will do.
+func schemaOf(name string, s routing.Schema) object {
+	if len(s) == 0 {
+		return object{}
+	}
+	return ref(schemasAt + name)
+}
+
+// about a service, for people.
+func described(s *routing.Service) string {
+	if s.Description != "" {
+		return s.Description
+	}
+	if s.View != nil {
+		return "Answers from the newest event of each key."
+	}
+	return "A service behind the topic " + s.Topic + "."
+}
+
+// statuses are those of problems, with the words that each may have.
+func statuses() map[int][]string {
+	all := make(map[int][]string)
+	for word, kind := range kinds {
+		all[kind.status] = append(all[kind.status], string(word))
+	}
+	all[http.StatusUnprocessableEntity] = []string{string(routing.InvalidParams)}
+	for _, words := range all {
+		slices.Sort(words)
+	}
+	return all
+}
+
+// words are all that errors may have.
+func words() []string {
+	var all []string
+	for word := range maps.Keys(kinds) {
+		all = append(all, string(word))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// errorSchema is what an error says of itself, over HTTP and on sockets.
+func errorSchema() object {
+	return object{
+		"code":    object{"type": "string", "enum": words()},
+		"outcome": object{"type": "string", "enum": []routing.Certainty{routing.NotSent, routing.Unknown, routing.Done}, "description": "whether the service may have seen the request: not_sent, it is safe to send it again"},
+		"retry":   object{"type": "boolean", "description": "whether the same request may succeed later"},
+		"service": object{"type": "object", "description": "of a service_error: what the service itself says"},
+		"errors": object{"type": "array", "description": "what is wrong with the payload, where the service has a schema", "items": object{
+			"type": "object", "required": []string{"pointer", "detail"}, "properties": object{
+				"pointer": object{"type": "string", "description": "JSON Pointer into the payload"}, "detail": object{"type": "string"},
+			},
+		}},
+	}
+}
