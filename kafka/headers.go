@@ -27,7 +27,8 @@ const (
 	ServiceHeader = "parley-service"
 
 	// DeadlineHeader is when the client stops waiting, in Unix milliseconds by the
-	// gateway's clock. Work that starts later is for nobody.
+	// gateway's clock, which is Redis's where there is one. Work that starts later is
+	// for nobody.
 	DeadlineHeader = "parley-deadline"
 
 	// SubjectHeader is who the caller is, where authentication is on.

@@ -19,6 +19,10 @@ type ProducerOptions struct {
 	Buffered        int           // requests that wait for Kafka: 20,000
 	BufferedBytes   int           // what they may hold: 256 MiB
 	DeliveryTimeout time.Duration // from Produce to unavailable: 10 s, at least 1 s
+
+	// SharedTime answers a time of this process by the clock that services are to go
+	// by. Default: its own.
+	SharedTime func(time.Time) time.Time
 }
 
 // Producer writes requests to the topics of services: acknowledged by all
@@ -91,6 +95,9 @@ func (o ProducerOptions) withDefaults() ProducerOptions {
 		o.DeliveryTimeout = 10 * time.Second
 	}
 	o.DeliveryTimeout = max(o.DeliveryTimeout, time.Second)
+	if o.SharedTime == nil {
+		o.SharedTime = func(t time.Time) time.Time { return t }
+	}
 	return o
 }
 
@@ -115,7 +122,7 @@ func (p *Producer) Produce(q *routing.Request) {
 		p.finish(q, routing.RecordAt{}, unavailable(kgo.ErrClientClosed, routing.NotSent))
 		return
 	}
-	r := encode(q, p.options.ReplyTopic)
+	r := encode(q, p.options.ReplyTopic, p.options.SharedTime(q.Deadline))
 	r.written = p.batches.Load()
 	p.client.TryProduce(r, &r.record, p.done)
 }
@@ -128,6 +135,8 @@ func (p *Producer) acknowledged(record *kgo.Record, err error) {
 	var failed error // a nil *routing.Error would not be a nil error
 	if err != nil {
 		failed = failure(err, p.neverWritten(r))
+	} else {
+		routing.Pass(routing.PointProduced)
 	}
 	r.free()
 	p.finish(q, at, failed)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -27,9 +28,9 @@ const unpartitioned = -1
 
 var pendings = sync.Pool{New: func() any { return &pending{Context: context.Background()} }}
 
-// encode makes the record of a request. The record shares the call's body, key
+// encode makes the record of a request, whose deadline is told by the shared clock. The record shares the call's body, key
 // and header values, and p's own memory.
-func encode(q *routing.Request, replyTopic string) *pending {
+func encode(q *routing.Request, replyTopic string, deadline time.Time) *pending {
 	p := pendings.Get().(*pending)
 	p.request = q
 	call := q.Call
@@ -52,7 +53,7 @@ func encode(q *routing.Request, replyTopic string) *pending {
 		}
 	}
 	b.text(ServiceHeader, q.Service.Name)
-	b.number(DeadlineHeader, q.Deadline.UnixMilli())
+	b.number(DeadlineHeader, deadline.UnixMilli())
 	b.optional(SubjectHeader, q.Subject)
 	b.optional(MethodHeader, call.Method)
 	b.optional(PathHeader, call.Path)

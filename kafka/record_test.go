@@ -14,10 +14,12 @@ func orders() *routing.Service {
 	return &routing.Service{Name: "orders", Topic: "orders.requests", Timeout: 30 * time.Second, MaxTimeout: time.Minute, Partitioner: routing.Murmur2}
 }
 
+var deadline = time.UnixMilli(1764000000123)
+
 func request() *routing.Request {
 	return &routing.Request{
 		ID: "aaaaaaaaaaaaaaaaaaaaaa.17xyz", Session: "aaaaaaaaaaaaaaaaaaaaaa", Subject: "alice", Service: orders(),
-		Deadline: time.UnixMilli(1764000000123), ReplyPartition: 7,
+		Deadline: deadline, ReplyPartition: 7,
 		Call: &routing.Call{
 			Door: routing.DoorHTTP, Service: "orders", Body: []byte(`{"sku":1}`), ContentType: "application/json",
 			Method: "PUT", Path: "/a/b", Query: "c=d",
@@ -36,7 +38,7 @@ func text(headers []kgo.RecordHeader) string {
 
 // A service sees exactly the headers that the contract names.
 func TestEncode(t *testing.T) {
-	p := encode(request(), "parley.replies")
+	p := encode(request(), "parley.replies", deadline)
 	defer p.free()
 	const want = `parley-request-id=aaaaaaaaaaaaaaaaaaaaaa.17xyz
 parley-reply-topic=parley.replies
@@ -81,7 +83,7 @@ func TestEncodeLittle(t *testing.T) {
 	q := request()
 	q.Subject, q.ReplyPartition = "", routing.NoPartition
 	q.Call = &routing.Call{Service: "orders", Key: []byte("customer-1")}
-	p := encode(q, "parley.replies")
+	p := encode(q, "parley.replies", q.Deadline)
 	defer p.free()
 	const want = `parley-request-id=aaaaaaaaaaaaaaaaaaaaaa.17xyz
 parley-reply-topic=parley.replies
@@ -100,7 +102,7 @@ parley-deadline=1764000000123`
 func TestEncodeNotification(t *testing.T) {
 	q := request()
 	q.ID, q.ReplyPartition, q.Call = "", routing.NoPartition, &routing.Call{Service: "orders", Notify: true}
-	p := encode(q, "parley.replies")
+	p := encode(q, "parley.replies", q.Deadline)
 	defer p.free()
 	const want = "parley-service=orders\nparley-deadline=1764000000123\nparley-subject=alice"
 	if got := text(p.record.Headers); got != want {
@@ -117,7 +119,7 @@ func TestEncodeMuch(t *testing.T) {
 	for range 32 {
 		q.Call.Headers = append(q.Call.Headers, routing.Header{Key: "x-h", Value: []byte("v")})
 	}
-	p := encode(q, "parley.replies")
+	p := encode(q, "parley.replies", q.Deadline)
 	got := text(p.record.Headers)
 	for _, want := range []string{"parley-request-id=" + string(q.ID), "parley-subject=alice", "parley-path=" + q.Call.Path, "parley-query=c=d"} {
 		if !strings.Contains(got, want) {
@@ -128,7 +130,7 @@ func TestEncodeMuch(t *testing.T) {
 		t.Errorf("key %q, headers\n%s", p.record.Key, got)
 	}
 	p.free()
-	if again := encode(request(), "r"); len(again.record.Headers) != 12 {
+	if again := encode(request(), "r", deadline); len(again.record.Headers) != 12 {
 		t.Errorf("after reuse: %s", text(again.record.Headers))
 	}
 }
@@ -136,7 +138,7 @@ func TestEncodeMuch(t *testing.T) {
 // Building a record is on every request's path.
 func TestEncodeAllocatesNothing(t *testing.T) {
 	q := request()
-	if got := testing.AllocsPerRun(1000, func() { encode(q, "parley.replies").free() }); got > 0 {
+	if got := testing.AllocsPerRun(1000, func() { encode(q, "parley.replies", q.Deadline).free() }); got > 0 {
 		t.Errorf("%.1f allocations", got)
 	}
 }
@@ -162,6 +164,6 @@ func BenchmarkEncode(b *testing.B) {
 	q := request()
 	b.ReportAllocs()
 	for b.Loop() {
-		encode(q, "parley.replies").free()
+		encode(q, "parley.replies", q.Deadline).free()
 	}
 }

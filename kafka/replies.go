@@ -51,6 +51,10 @@ type RepliesOptions struct {
 	ShutdownWait time.Duration // for all replies to be done before leaving the group: 2 s
 	Commit       time.Duration // between commits: 1 s
 
+	// SharedTime answers a time of this process by the clock that others date records
+	// by. Default: its own.
+	SharedTime func(time.Time) time.Time
+
 	// Backlog is how many replies of a partition may wait for their commit,
 	// and BacklogBytes how large the bodies of those may be that are not done.
 	// A partition over either, by no more than one poll, waits in Kafka until half
@@ -151,6 +155,9 @@ func (o RepliesOptions) withDefaults() RepliesOptions {
 	if o.Protocol == "" {
 		o.Protocol = Classic
 	}
+	if o.SharedTime == nil {
+		o.SharedTime = func(t time.Time) time.Time { return t }
+	}
 	if o.Backlog <= 0 {
 		o.Backlog = 100_000
 	}
@@ -228,6 +235,7 @@ func (r *Replies) poll(ctx context.Context, client *kgo.Client) error {
 		r.obey(client)
 		client.AllowRebalance()
 		if len(batch) > 0 {
+			routing.Pass(routing.PointConsumed)
 			r.options.Sink.Deliver(ctx, batch)
 			clear(batch)
 		}

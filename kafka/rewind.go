@@ -58,7 +58,7 @@ func (r *Replies) Rewind(ctx context.Context, by time.Duration) error {
 // rewind sets all owned partitions back that have not been set back to this time.
 func (r *Replies) rewind(ctx context.Context, client *kgo.Client, to time.Time) error {
 	admin, owned := kadm.NewClient(client), r.holdings()
-	starts, err := admin.ListOffsetsAfterMilli(ctx, to.UnixMilli(), r.options.Topic)
+	starts, err := admin.ListOffsetsAfterMilli(ctx, r.options.SharedTime(to).UnixMilli(), r.options.Topic)
 	if err == nil {
 		err = starts.Error()
 	}

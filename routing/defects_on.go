@@ -2,7 +2,10 @@
 
 package routing
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
 // PARLEY_TEST_DEFECT names the one that this process has.
 var (
@@ -13,3 +16,7 @@ var (
 	// Every delivery is handed to its sink twice.
 	defectDeliverTwice = os.Getenv("PARLEY_TEST_DEFECT") == "deliver-twice"
 )
+
+// ClockOff is how wrong this process's clock is, wherever its time leaves it:
+// PARLEY_TEST_CLOCK, such as 5m or -5m.
+var ClockOff, _ = time.ParseDuration(os.Getenv("PARLEY_TEST_CLOCK"))

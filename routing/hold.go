@@ -55,6 +55,7 @@ func (r *Router) holdBatch(ctx context.Context, batch []Holding) (failed []Holdi
 			r.drop(h.Reply, v.Drop)
 		case here:
 			if v.Fate == Held {
+				Pass(PointHeld)
 				r.observer.Count(Replies, string(PathHeld))
 			}
 			s.(*Session).held(h, v.Fate == Held)

@@ -173,8 +173,10 @@ func (r *Router) gather(ctx context.Context, p *parked) (batch []*Reply, ok bool
 func (r *Router) settle(reply *Reply, v Verdict) (again bool) {
 	switch v.Fate {
 	case Relayed:
+		Pass(PointRelayed)
 		reply.done()
 	case Held:
+		Pass(PointHeld)
 		r.observer.Count(Replies, string(PathHeld))
 		r.waiters.look(reply.ID)
 		reply.done()

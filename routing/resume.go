@@ -57,6 +57,7 @@ func (r *Router) resumeOnce(ctx context.Context, o ResumeSession) (s *Session, m
 	hash := sha256.Sum256([]byte(o.Secret))
 	got, failed := r.table.Resume(ctx, Resumption{ID: o.ID, Subject: o.Subject, Secret: hash[:]})
 	if failed == nil {
+		Pass(PointResumed)
 		var look bool
 		if missing, look, err = s.attach(o, got); look {
 			missing = s.lookAgain(ctx, got.Epoch, missing.IDs, o.Streams)

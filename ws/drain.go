@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	"parley/routing"
 )
 
 const (
@@ -59,6 +61,7 @@ func (s *Server) drain(ctx context.Context) {
 		case <-over.C:
 			return
 		case <-look.C:
+			routing.Pass(routing.PointDraining)
 			s.each((*conn).closeIdle)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"parley/kafka"
+	"parley/routing"
 	"parley/web"
 )
 
@@ -63,6 +64,7 @@ func (n *node) run(ctx context.Context) error {
 	defer cancel()
 	n.drain(limit, clients)
 	n.router.Flush(limit)
+	routing.Pass(routing.PointDrained)
 	// From the edge inwards: what is still consumed is relayed, what is relayed
 	// is written, and only then does the node leave.
 	replies.stop()

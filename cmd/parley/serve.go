@@ -111,6 +111,7 @@ type sharedTable interface {
 	routing.Table
 	Run(ctx context.Context, to table.Node) error
 	Ping(ctx context.Context) error
+	SharedTime(t time.Time) time.Time
 	Stats() table.Stats
 }
 
@@ -203,7 +204,7 @@ func (n *node) joinKafka() (err error) {
 		return fmt.Errorf("configure Kafka: %w", err)
 	}
 	n.producer, err = kafka.NewProducer(n.watched("producer"), kafka.ProducerOptions{
-		ReplyTopic: k.ReplyTopic, Buffered: k.BufferedRecords, DeliveryTimeout: time.Duration(k.DeliveryTimeout),
+		ReplyTopic: k.ReplyTopic, Buffered: k.BufferedRecords, DeliveryTimeout: time.Duration(k.DeliveryTimeout), SharedTime: n.table.SharedTime,
 	})
 	if err != nil {
 		return fmt.Errorf("configure the producer: %w", err)
@@ -225,6 +226,7 @@ func (n *node) joinKafka() (err error) {
 	})
 	n.replies, err = kafka.NewReplies(n.watched("consumer"), kafka.RepliesOptions{
 		Group: k.Group, Protocol: k.GroupProtocol, Topic: k.ReplyTopic, Node: n.router.Node(), Boot: n.boot, Sink: n.router, Observer: n.metrics, Tell: n.failover.Tell,
+		SharedTime: n.table.SharedTime,
 	})
 	if err != nil {
 		return fmt.Errorf("configure the reply consumer: %w", err)

@@ -27,7 +27,7 @@ func (b *batch) build(ctx context.Context, r *Redis) {
 		if g.state != nil {
 			b.buildState(ctx, r, g)
 		}
-		b.buildRows(ctx, g.session, g.sets)
+		b.buildRows(ctx, r, g.session, g.sets)
 		b.buildReleases(ctx, g)
 		b.buildUnholds(ctx, g)
 		if g.left > 0 {
@@ -45,16 +45,16 @@ func (b *batch) buildState(ctx context.Context, r *Redis, g *group) {
 	rows := s.open
 	first := min(len(rows), fieldsACommand)
 	for _, row := range rows[:first] {
-		args = append(args, rowField(row.N), rowText(row))
+		args = append(args, rowField(row.N), rowText(row, r.clock.there(row.Deadline)))
 	}
 	cmd := call(ctx, sessionScript, sessionKeys(g.session), args...)
 	b.cmds = append(b.cmds, cmd)
 	b.states = append(b.states, written{cmd, g.session, s.row.Epoch, g.waiters})
 	b.back = b.back || s.how == reclaim
-	b.buildRows(ctx, g.session, rows[first:])
+	b.buildRows(ctx, r, g.session, rows[first:])
 }
 
-func (b *batch) buildRows(ctx context.Context, session routing.SessionID, rows []routing.Row) {
+func (b *batch) buildRows(ctx context.Context, r *Redis, session routing.SessionID, rows []routing.Row) {
 	var args []any
 	for _, row := range rows {
 		if row.N == 0 {
@@ -63,7 +63,7 @@ func (b *batch) buildRows(ctx context.Context, session routing.SessionID, rows [
 		if args == nil {
 			args = append(make([]any, 0, 4), "hset", sessionKey(session))
 		}
-		if args = append(args, rowField(row.N), rowText(row)); len(args) >= 2*fieldsACommand {
+		if args = append(args, rowField(row.N), rowText(row, r.clock.there(row.Deadline))); len(args) >= 2*fieldsACommand {
 			b.cmds, args = append(b.cmds, redis.NewIntCmd(ctx, args...)), nil
 		}
 	}

@@ -20,7 +20,7 @@
 // A person reads a session with redis-cli HGETALL 'parley:{…}'. A row's value
 // is "<service> <deadline> <digest> <client id>"; one that follows a kept request has
 // "<service>@<request id>", and ";trace" and ";headers" behind that say what the client
-// asked for besides. How a reply is written stands in
+// asked for besides. Times are by Redis's clock. How a reply is written stands in
 // entry.go. Redis 6.2 or newer is needed.
 //
 // # What is written when

@@ -33,9 +33,9 @@ const (
 
 var errEntry = errors.New("not a reply")
 
-// AppendReply appends a reply's encoding to buf. Relayed, Receipt and Token are
-// the reader's own and stay behind.
-func AppendReply(buf []byte, r *routing.Reply) []byte {
+// AppendReply appends a reply's encoding to buf, with consumed for when it was,
+// by Redis's clock. Relayed, Receipt and Token are the reader's own and stay behind.
+func AppendReply(buf []byte, r *routing.Reply, consumed time.Time) []byte {
 	var flags byte
 	if r.Final {
 		flags |= flagFinal
@@ -74,7 +74,7 @@ func AppendReply(buf []byte, r *routing.Reply) []byte {
 		buf = binary.AppendVarint(buf, r.Stamp.UnixNano())
 	}
 	if flags&flagConsumed != 0 {
-		buf = binary.AppendVarint(buf, r.Consumed.UnixNano())
+		buf = binary.AppendVarint(buf, consumed.UnixNano())
 	}
 	return appendText(buf, r.ConsumedBy)
 }
@@ -90,7 +90,7 @@ func appendValue(buf, value []byte) []byte {
 	return append(binary.AppendUvarint(buf, uint64(len(value))+1), value...)
 }
 
-// DecodeReply undoes AppendReply. The reply's body and headers point into data.
+// DecodeReply undoes AppendReply, and leaves the clock as it is. The reply's body and headers point into data.
 // The error says that data is no reply, or one of a release that this one does
 // not know.
 func DecodeReply(data []byte) (*routing.Reply, error) {

@@ -22,7 +22,7 @@ func TestReplyComesBack(t *testing.T) {
 		"part":       {ID: "s.1", Place: 1 << 30, Body: []byte("b")},
 		"empty body": {Body: []byte{}},
 	} {
-		got, err := DecodeReply(AppendReply([]byte{}, &r))
+		got, err := DecodeReply(AppendReply([]byte{}, &r, r.Consumed))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -35,7 +35,7 @@ func TestReplyComesBack(t *testing.T) {
 // Nothing that stands in Redis can make a node panic, and what is read as a
 // reply is one that can be written again.
 func FuzzDecodeReply(f *testing.F) {
-	whole := AppendReply(nil, &routing.Reply{ID: "s.1", Err: &routing.ServiceError{}, Headers: []routing.Header{{Key: "k"}}, Body: []byte("b"), Stamp: time.Unix(1, 0)})
+	whole := AppendReply(nil, &routing.Reply{ID: "s.1", Err: &routing.ServiceError{}, Headers: []routing.Header{{Key: "k"}}, Body: []byte("b"), Stamp: time.Unix(1, 0)}, time.Time{})
 	f.Add(whole)
 	f.Add(whole[:len(whole)-3])
 	f.Add([]byte{entryVersion, 0xff})
@@ -46,12 +46,12 @@ func FuzzDecodeReply(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again := AppendReply(nil, r)
+		again := AppendReply(nil, r, r.Consumed)
 		twice, err := DecodeReply(again)
 		if err != nil {
 			t.Fatalf("what was read cannot be read again: %v", err)
 		}
-		if !bytes.Equal(again, AppendReply(nil, twice)) {
+		if !bytes.Equal(again, AppendReply(nil, twice, twice.Consumed)) {
 			t.Fatal("what was read twice differs")
 		}
 	})
@@ -59,7 +59,7 @@ func FuzzDecodeReply(f *testing.F) {
 
 // The same for what stands in a held list, behind what the scripts see of it.
 func FuzzDecodeHeld(f *testing.F) {
-	whole := appendHeld(nil, &routing.Reply{ID: "abcdefghijklmnopqrstuv.7ab", From: routing.RecordAt{Topic: "t", Partition: 1, Offset: 2}, Body: []byte(" ")})
+	whole := appendHeld(nil, &routing.Reply{ID: "abcdefghijklmnopqrstuv.7ab", From: routing.RecordAt{Topic: "t", Partition: 1, Offset: 2}, Body: []byte(" ")}, time.Time{})
 	if !bytes.HasPrefix(whole, []byte("7 t/1/2 \x01")) {
 		f.Fatalf("%q", whole)
 	}
@@ -71,11 +71,11 @@ func FuzzDecodeHeld(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := DecodeHeld(appendHeld(nil, r))
+		again, err := DecodeHeld(appendHeld(nil, r, r.Consumed))
 		if strings.Contains(r.From.Topic, " ") {
 			return // which no topic's name does
 		}
-		if err != nil || !bytes.Equal(AppendReply(nil, again), AppendReply(nil, r)) {
+		if err != nil || !bytes.Equal(AppendReply(nil, again, again.Consumed), AppendReply(nil, r, r.Consumed)) {
 			t.Fatalf("what was read twice differs: %v", err)
 		}
 	})
@@ -93,7 +93,7 @@ func FuzzRow(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := parseRow("s", rowField(row.N), rowText(row))
+		again, err := parseRow("s", rowField(row.N), rowText(row, row.Deadline))
 		if err != nil || !reflect.DeepEqual(again, row) {
 			t.Fatalf("%v, %v: not %v", again, err, row)
 		}

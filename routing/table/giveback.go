@@ -72,6 +72,7 @@ func (r *Redis) readHeld(texts []string) (held []*routing.Reply) {
 			r.refuse("read held reply", err)
 			continue
 		}
+		reply.Consumed = r.clock.here(reply.Consumed)
 		held = append(held, reply)
 	}
 	return held

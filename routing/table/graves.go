@@ -144,6 +144,7 @@ func (r *Redis) routeAgain(ctx context.Context, node routing.NodeID, entries []r
 			safe = append(safe, e.ID)
 			continue
 		}
+		reply.Consumed = r.clock.here(reply.Consumed)
 		if session, _, _ := reply.ID.Split(); !stuck[session] {
 			replies, ids = append(replies, reply), append(ids, e.ID)
 		}
@@ -160,6 +161,7 @@ func (r *Redis) routeAgain(ctx context.Context, node routing.NodeID, entries []r
 	if len(safe) == 0 {
 		return nil
 	}
+	routing.Pass(routing.PointBuried)
 	if err := r.client.XDel(ctx, inboxKey(node), safe...).Err(); err != nil {
 		return fmt.Errorf("delete inbox entries: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"parley/routing"
 )
@@ -44,13 +45,13 @@ func (r *Redis) Unhold(id routing.RequestID) {
 
 // appendHeld appends a reply as it stands in a held list: behind the number of its
 // request and the place of its record, for the scripts to see.
-func appendHeld(buf []byte, r *routing.Reply) []byte {
+func appendHeld(buf []byte, r *routing.Reply, consumed time.Time) []byte {
 	_, n, _ := r.ID.Split()
 	buf = append(strconv.AppendUint(buf, n, 10), ' ')
 	buf = append(append(buf, r.From.Topic...), '/')
 	buf = append(strconv.AppendInt(buf, int64(r.From.Partition), 10), '/')
 	buf = append(strconv.AppendInt(buf, r.From.Offset, 10), ' ')
-	return AppendReply(buf, r)
+	return AppendReply(buf, r, consumed)
 }
 
 // DecodeHeld reads an entry of a held list.

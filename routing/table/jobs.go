@@ -110,9 +110,9 @@ func (r *Redis) chunk(ctx context.Context, j *job, replies []*routing.Reply) *re
 			break
 		}
 		if j.session == "" {
-			args = append(args, j.epochs[j.sent], AppendReply(make([]byte, 0, size), reply))
+			args = append(args, j.epochs[j.sent], AppendReply(make([]byte, 0, size), reply, r.clock.there(reply.Consumed)))
 		} else {
-			args = append(args, appendHeld(make([]byte, 0, size), reply))
+			args = append(args, appendHeld(make([]byte, 0, size), reply, r.clock.there(reply.Consumed)))
 		}
 	}
 	if j.session == "" {

@@ -38,10 +38,10 @@ const (
 )
 
 // rowText is the value of a row's field: service (and behind an @ the kept request
-// that it follows), deadline, digest (and progress, of a stream:
+// that it follows), deadline by Redis's clock, digest (and progress, of a stream:
 // parts;topic/partition/offset), and the client
 // id, which stands last as it may contain anything.
-func rowText(row routing.Row) string {
+func rowText(row routing.Row, deadline time.Time) string {
 	text := make([]byte, 0, len(row.Service)+len(wantTrace)+len(wantHeaders)+len(row.ClientID)+len(rowTime)+19)
 	text = append(text, row.Service...)
 	if row.Follows != "" {
@@ -54,7 +54,7 @@ func rowText(row routing.Row) string {
 		text = append(text, wantHeaders...)
 	}
 	text = append(text, ' ')
-	text = row.Deadline.UTC().AppendFormat(text, rowTime)
+	text = deadline.UTC().AppendFormat(text, rowTime)
 	text = append(text, ' ')
 	for shift := 60; shift >= 0; shift -= 4 {
 		text = append(text, "0123456789abcdef"[row.Digest>>shift&15])

@@ -113,12 +113,16 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 	if err != nil {
 		return err
 	}
+	received := time.Now()
 	c, err := parseCensus(answer)
 	if err != nil {
 		return err
 	}
 	if c.removed {
 		return errRemoved
+	}
+	if off, news := r.clock.learn(sent, received, c.now); news {
+		r.o.Log.Warn("this node's clock is not Redis's, which deadlines are told by", "ahead", off.Round(time.Millisecond).String())
 	}
 	restored := r.primaryChanged(ctx)
 	if !first && c.expires == 0 {

@@ -29,6 +29,9 @@ func NewMemory() *Memory {
 	return m
 }
 
+// SharedTime answers t: a single node shares its clock with nobody.
+func (*Memory) SharedTime(t time.Time) time.Time { return t }
+
 // Run blocks until ctx ends. There is nothing to do.
 func (*Memory) Run(ctx context.Context, _ Node) error {
 	<-ctx.Done()

@@ -146,7 +146,8 @@ func (r *Redis) open(e redis.XMessage) (*routing.Reply, string) {
 		r.inbox.Done(token)
 		return nil, ""
 	}
-	reply.Relayed, reply.Receipt, reply.Token = time.Now(), &r.inbox, token
+	reply.Consumed, reply.Relayed = r.clock.here(reply.Consumed), time.Now()
+	reply.Receipt, reply.Token = &r.inbox, token
 	return reply, boot
 }
 

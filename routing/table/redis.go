@@ -55,6 +55,7 @@ type Redis struct {
 	turn      sync.Mutex             // what was held for a session is delivered before what is relayed to it then
 	node      atomic.Pointer[Node]   // who Run works for
 	link      link
+	clock     clock
 	queue     queue
 	lease     lease
 	pulse     pulse

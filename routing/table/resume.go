@@ -90,6 +90,7 @@ func (r *Redis) readRows(session routing.SessionID, fields iter.Seq2[string, str
 			r.refuse("read row "+field, err)
 			continue
 		}
+		row.Deadline = r.clock.here(row.Deadline)
 		rows = append(rows, row)
 	}
 	return rows

@@ -55,9 +55,13 @@ const (
 // alone does one fault under load, round by round.
 func (c *campaign) alone(ctx context.Context, f fault) {
 	log.Printf("%s", f.name)
+	if err := c.cluster.use(ctx, c.o.binary(f)); err != nil {
+		c.rows = append(c.rows, row{fault: f.name, failed: err})
+		return
+	}
 	c.under(ctx, f.name, f.lasts, f.rude, func(h *history) (hits []hit, err error) {
-		w := &world{cluster: c.cluster, ctx: ctx}
 		random := rand.New(rand.NewPCG(c.o.seed, uint64(len(c.rows))))
+		w := &world{cluster: c.cluster, ctx: ctx, random: random}
 		for round := range f.rounds {
 			w.sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
 			w.struck = func(nodes ...*node) { hits = append(hits, strikeAt(h, nodes)) }
@@ -86,6 +90,10 @@ func strikeAt(h *history, nodes []*node) hit {
 func (c *campaign) mixed(ctx context.Context, some []fault, d time.Duration) {
 	name := fmt.Sprintf("mixed, %v", d)
 	log.Print(name)
+	if err := c.cluster.use(ctx, c.o.binary(some...)); err != nil {
+		c.rows = append(c.rows, row{fault: name, failed: err})
+		return
+	}
 	c.under(ctx, name, 20*time.Second, "", func(h *history) (hits []hit, err error) {
 		var mu sync.Mutex
 		end := time.Now().Add(d)
@@ -93,7 +101,7 @@ func (c *campaign) mixed(ctx context.Context, some []fault, d time.Duration) {
 		for lane := range uint64(2) {
 			lanes.Go(func() {
 				random := rand.New(rand.NewPCG(c.o.seed, 1000+lane))
-				w := &world{cluster: c.cluster, ctx: ctx, struck: func(nodes ...*node) {
+				w := &world{cluster: c.cluster, ctx: ctx, random: random, struck: func(nodes ...*node) {
 					mu.Lock()
 					defer mu.Unlock()
 					hits = append(hits, strikeAt(h, nodes))

@@ -98,6 +98,25 @@ func (c *cluster) heal(ctx context.Context) error {
 	return c.awaitReady(ctx, time.Minute)
 }
 
+// use has all nodes run a binary. Those that run another are restarted, one after
+// the other; it is called while there is no load.
+func (c *cluster) use(ctx context.Context, binary string) error {
+	for _, n := range c.nodes {
+		if n.binary == binary {
+			continue
+		}
+		n.process.stop(n.grace)
+		n.binary = binary
+		if err := n.start(); err != nil {
+			return err
+		}
+		if err := n.awaitReady(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // close stops everything, nodes first.
 func (c *cluster) close() {
 	var nodes sync.WaitGroup

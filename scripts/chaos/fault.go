@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -25,17 +26,20 @@ type fault struct {
 	short bool // it is part of the short run
 
 	sentinel, replicated bool // it needs a Redis with Sentinels, or several brokers
+	tagged               bool // nodes must be built with the tag defects
 }
 
-// possible tells whether the cluster has what the fault is about.
+// possible tells whether the cluster has what the fault is about. A binary that was given is
+// not built with the tag.
 func (f *fault) possible(o *options) bool {
-	return (o.sentinel || !f.sentinel) && (o.brokers > 1 || !f.replicated)
+	return (o.sentinel || !f.sentinel) && (o.brokers > 1 || !f.replicated) && (o.tagged != "" || !f.tagged)
 }
 
 // world is what a fault can act upon.
 type world struct {
 	*cluster
 	ctx    context.Context
+	random *rand.Rand
 	struck func(nodes ...*node) // to be called when the fault begins; no nodes for all
 }
 

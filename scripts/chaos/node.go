@@ -14,14 +14,15 @@ import (
 
 // node is one gateway process, and the proxies through which it talks.
 type node struct {
-	name    string
-	binary  string
-	config  string
-	logFile string
-	env     []string
-	grace   time.Duration // to end when it is asked to
-	listen  string
-	admin   string
+	name     string
+	binary   string
+	config   string
+	logFile  string
+	killFile string // says at which point it is to die
+	env      []string
+	grace    time.Duration // to end when it is asked to
+	listen   string
+	admin    string
 
 	url      string // of the proxy before it
 	clients  network
@@ -35,11 +36,14 @@ type node struct {
 // newNode opens the proxy before the i-th node and picks its addresses. What it is to
 // talk to comes later.
 func newNode(o *options, dir string, i int) (*node, error) {
-	n := &node{name: string(rune('a' + i)), binary: o.parley, grace: 25 * time.Second}
+	first := o.chosen()
+	n := &node{name: string(rune('a' + i)), binary: o.binary(first[:min(1, len(first))]...), grace: 25 * time.Second}
 	n.config, n.logFile = configFile(dir, n.name), filepath.Join(dir, "node-"+n.name+".log")
+	n.killFile = killFile(dir, n.name)
+	n.env = []string{"PARLEY_TEST_KILL=" + n.killFile}
 	if o.defect != "" {
 		n.grace = 2 * time.Second // what it has lost it would wait for
-		n.env = []string{"PARLEY_TEST_DEFECT=" + o.defect}
+		n.env = append(n.env, "PARLEY_TEST_DEFECT="+o.defect)
 	}
 	for _, address := range []*string{&n.listen, &n.admin} {
 		port, err := freePort()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +16,7 @@ import (
 // options are what a run is told.
 type options struct {
 	parley  string
+	tagged  string   // the same, built with the tag defects
 	scripts string   // the folder of scripts/kafka and scripts/redis
 	into    string   // the file whose report is to be replaced
 	keep    string   // the folder for histories and logs of a run that failed
@@ -136,16 +138,35 @@ func (o *options) complete(dir string) error {
 		o.parley, err = filepath.Abs(o.parley)
 		return err
 	}
-	o.parley = filepath.Join(dir, "parley")
-	build := exec.Command("go", "build", "-o", o.parley, "./cmd/parley")
-	if len(o.planted) > 0 {
-		build.Args = slices.Insert(build.Args, 2, "-tags", "defects")
+	o.parley, o.tagged = filepath.Join(dir, "parley"), filepath.Join(dir, "parley-tagged")
+	some := o.chosen()
+	if len(some) == 0 {
+		return fmt.Errorf("no fault has %q in its name", o.only)
 	}
+	err = o.build(o.parley)
+	if len(o.planted) > 0 || o.binary(some...) == o.tagged {
+		err = errors.Join(err, o.build(o.tagged, "-tags", "defects"))
+	}
+	return err
+}
+
+// build builds Parley into a file, with some flags.
+func (o *options) build(file string, flags ...string) error {
+	args := append([]string{"build", "-o", file}, flags...)
+	build := exec.Command("go", append(args, "./cmd/parley")...)
 	build.Dir, build.Stderr = filepath.Dir(o.scripts), os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build parley: %w", err)
 	}
 	return nil
+}
+
+// binary is what nodes run that have these faults.
+func (o *options) binary(some ...fault) string {
+	if o.defect != "" || slices.ContainsFunc(some, func(f fault) bool { return f.tagged }) {
+		return o.tagged
+	}
+	return o.parley
 }
 
 // chosen are the faults of this run.
