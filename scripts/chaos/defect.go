@@ -12,8 +12,8 @@ import (
 )
 
 // defect is a mistake that nodes make on purpose, when they are built with the tag
-// defects and PARLEY_TEST_DEFECT names it: routing/defects_on.go and kafka/defects_on.go
-// have the other side.
+// defects and PARLEY_TEST_DEFECT names it: defects_on.go in routing, routing/table and
+// kafka have the other side.
 type defect struct {
 	name  string
 	does  string
@@ -38,8 +38,10 @@ var defects = []defect{
 		shown: []exposure{{"all clients reconnect at once", 2}}},
 	{name: "deliver-twice", does: "hands each delivery to its socket twice",
 		shown: []exposure{{"none", 1}}},
+	{name: "own-clock", does: "tells deadlines by its own clock, whatever Redis's says",
+		shown: []exposure{{"a node's clock is 5 min ahead", 1}, {"a node's clock is 5 min behind", 1}}},
 	{name: sound, does: "makes no mistake",
-		shown: []exposure{{"kill a node, unheard for 2 s", 2}, {"all clients reconnect at once", 2}}},
+		shown: []exposure{{"kill a node, unheard for 2 s", 2}, {"all clients reconnect at once", 2}, {"a node's clock is 5 min ahead", 1}}},
 }
 
 // A defect is tried under a light load whose requests do not wait long, so that

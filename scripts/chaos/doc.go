@@ -25,6 +25,14 @@
 // comes from one seed, which is printed. A seed repeats what is done to the
 // cluster, not how the machine schedules it.
 //
+// # Nodes built for it
+//
+// Three things no fault from outside can do, so nodes built with the tag defects do
+// them to themselves, when told to: they die between two steps of their code (point.go;
+// routing.Pass marks the places), they have a clock that is minutes off (clock.go), and
+// they make mistakes. Faults that want such nodes have all of them restarted with that
+// build before. Elsewhere the same source compiles to nothing.
+//
 // # Planted defects
 //
 // A judge that has never failed proves nothing. Its tests plant faults in

@@ -33,6 +33,8 @@ type event struct {
 	// answers at once.
 	Timeout time.Duration `json:"timeout,omitempty"`
 	Prompt  bool          `json:"prompt,omitempty"`
+	// Of a consumed request: until when its client waits, as its service was told.
+	Deadline time.Duration `json:"deadline,omitempty"`
 	// Of an outcome that is an error: its word, and what it says became of the
 	// request. Of a lost socket: why.
 	Word      string `json:"word,omitempty"`

@@ -27,6 +27,7 @@ type fault struct {
 
 	sentinel, replicated bool // it needs a Redis with Sentinels, or several brokers
 	tagged               bool // nodes must be built with the tag defects
+	long                 bool // it takes too long to be mixed with others
 }
 
 // possible tells whether the cluster has what the fault is about. A binary that was given is

@@ -6,7 +6,7 @@ import (
 )
 
 // faults are all that can be done, in the order of a full run.
-var faults = slices.Concat(nodeFaults, redisFaults, kafkaFaults, networkFaults, rudeFaults, pointFaults)
+var faults = slices.Concat(nodeFaults, redisFaults, kafkaFaults, networkFaults, rudeFaults, pointFaults, clockFaults)
 
 // nodeFaults are what is done to the nodes' processes.
 var nodeFaults = []fault{
@@ -16,6 +16,7 @@ var nodeFaults = []fault{
 	onNode(fault{name: "kill a node, unheard for 2 s", lasts: 4 * time.Second, before: unheard, short: true}, killUnheard),
 	onNode(fault{name: "freeze a node 3 s", rounds: 3, lasts: 3 * time.Second, short: true}, freezeNode(3*time.Second)),
 	onNode(fault{name: "freeze a node 10 s", rounds: 1, lasts: 10 * time.Second}, freezeNode(10*time.Second)),
+	onNode(fault{name: "freeze a node 60 s", lasts: deaf, long: true}, freezeNode(time.Minute)),
 	onAll(fault{name: "restart all nodes in turn", lasts: 2 * time.Second, short: true}, restartAll),
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -27,6 +28,15 @@ func newHistory(limit, first int) *history {
 
 // now is the present on the history's clock.
 func (h *history) now() time.Duration { return time.Since(h.began) }
+
+// told is a deadline header on the history's clock, 0 where there is none.
+func (h *history) told(header string) time.Duration {
+	ms, err := strconv.ParseInt(header, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return time.UnixMilli(ms).Sub(h.began)
+}
 
 // add tells what happened just now.
 func (h *history) add(e event) {

@@ -41,6 +41,7 @@ type trial struct {
 //     cannot deliver what has 5 s left, and must then say timeout.) A request that
 //     was not accepted may also end in an error that says that nobody knows;
 //   - a client gets its own reply, and as it was written;
+//   - its service is told when its client stops waiting;
 //   - what an error says of the request is true: not_sent is in no topic, not even
 //     when the client sends it again by itself, and done has been answered.
 //
@@ -61,6 +62,7 @@ func judge(events []event, margin time.Duration) verdict {
 		v.judgeCount(t)
 		v.judgeReply(t, margin)
 		v.judgeOwner(t)
+		v.judgeDeadline(t)
 		v.judgeError(t)
 	}
 	return v
@@ -155,6 +157,17 @@ func (v *verdict) judgeOwner(t *trial) {
 			v.wrong = append(v.wrong, finding{t.call, fmt.Sprintf("got the reply to request %d of client %d", e.Owner.N, e.Owner.Client)})
 		case len(t.consumed) == 0 || e.Hash != t.consumed[0].Hash:
 			v.wrong = append(v.wrong, finding{t.call, "got a reply that no service wrote"})
+		}
+	}
+}
+
+// judgeDeadline holds what a service was told against how long the client waits, which
+// began somewhere between its sending and the service's reading.
+func (v *verdict) judgeDeadline(t *trial) {
+	for _, e := range t.consumed {
+		early, late := t.sent.At+t.sent.Timeout-e.Deadline, e.Deadline-e.At-t.sent.Timeout
+		if e.Deadline != 0 && max(early, late) > time.Second {
+			v.wrong = append(v.wrong, finding{t.call, fmt.Sprintf("its service was told a deadline that is %v off", max(early, late).Round(time.Millisecond))})
 		}
 	}
 }

@@ -39,6 +39,11 @@ func denied(at time.Duration) event {
 	return event{At: at, Kind: pushed, Client: 1, N: 1, Word: "unknown_request", Certainty: "not_sent"}
 }
 
+// read is a service's reading of the request, with what it was told of its deadline.
+func read(deadline time.Duration) event {
+	return event{At: 2 * second, Kind: consumed, Client: 1, N: 1, Request: "s.1", Hash: 7, Deadline: deadline}
+}
+
 // The judge convicts whoever breaks a promise, by the right name, and nobody else.
 func TestJudge(t *testing.T) {
 	other := peace()[6]
@@ -56,6 +61,9 @@ func TestJudge(t *testing.T) {
 	}{
 		{name: "peace", events: peace()},
 
+		{name: "told a deadline", events: with(without(peace(), consumed), read(31*second))},
+		{name: "told a deadline that has passed", events: with(without(peace(), consumed), read(-270*second)), wrong: 1},
+		{name: "told a deadline far too late", events: with(without(peace(), consumed), read(331*second)), wrong: 1},
 		{name: "no outcome", events: without(peace(), pushed, outcome), lost: 1},
 		{name: "no outcome, and no reply", events: without(peace(), replied, pushed, outcome), lost: 1},
 		{name: "no outcome, not accepted", events: without(peace(), accepted, consumed, replied, pushed, outcome), lost: 1},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,7 +51,7 @@ func newLoad(ctx context.Context, o *options, h *history, urls []string, timeout
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			number := h.first + i
-			c, err := dial(ctx, o, newWitness(h, number), rotate(urls, i), rude.of(i))
+			c, err := dial(ctx, o, newWitness(h, number), choice(urls, i), rude.of(i))
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -58,7 +59,7 @@ func newLoad(ctx context.Context, o *options, h *history, urls []string, timeout
 				return
 			}
 			l.callers = append(l.callers, c)
-			l.asking.Go(func() { l.ask(number, c) })
+			l.asking.Go(func() { l.ask(number, c, rude.of(i)) })
 		})
 	}
 	dialing.Wait()
@@ -72,6 +73,12 @@ func newLoad(ctx context.Context, o *options, h *history, urls []string, timeout
 // by default it tries every 20 s at most, after a while.
 const backoffLongest = 4 * time.Second
 
+// steady is after how long on one socket a client no longer holds the loss of former
+// ones against its nodes. Faults come every few seconds here: with the default of 30 s
+// a client that lost a third node would take its time to come back, as it should, and
+// that time would be taken for the gateway's.
+const steady = 5 * time.Second
+
 // dial connects one client: the bundled one, or one without manners.
 func dial(ctx context.Context, o *options, w *witness, urls []string, how manner) (caller, error) {
 	if how != polite || o.thin {
@@ -80,20 +87,27 @@ func dial(ctx context.Context, o *options, w *witness, urls []string, how manner
 	return client.Dial(ctx, client.Options{
 		URLs: urls, Accepted: true, Events: w.see, Quiet: 5 * time.Second, Pong: 3 * time.Second,
 		BackoffLongest: backoffLongest,
+		Steady: steady,
 	})
 }
 
-// rotate puts the i-th first.
-func rotate(urls []string, i int) []string {
-	i %= len(urls)
-	return append(urls[i:len(urls):len(urls)], urls[:i]...)
+// choice is where the i-th client connects: first to one node, later to any other. Each
+// fourth knows its first by two addresses, as it were, so that it may come back there;
+// they do not stand side by side, for whoever finds one dead tries the next.
+func choice(urls []string, i int) []string {
+	at := i % len(urls)
+	some := append(urls[at:len(urls):len(urls)], urls[:at]...)
+	if i%4 == 0 && len(some) > 1 {
+		some = slices.Insert(some, 2, some[0])
+	}
+	return some
 }
 
 // openLimit is less than sessions.open_requests.
 const openLimit = 200
 
 // ask makes one client's requests, at random moments.
-func (l *load) ask(number int, c caller) {
+func (l *load) ask(number int, c caller, how manner) {
 	random := rand.New(rand.NewPCG(l.o.seed, uint64(number)))
 	mean := float64(l.o.sessions) / float64(l.o.rate) * float64(time.Second)
 	var open atomic.Int64
@@ -112,6 +126,9 @@ func (l *load) ask(number int, c caller) {
 			n--
 			continue
 		}
+		if how == neverReads {
+			q.Pad = bulk
+		}
 		q.Client, q.N = number, n
 		open.Add(1)
 		l.open.Go(func() {
@@ -122,6 +139,10 @@ func (l *load) ask(number int, c caller) {
 }
 
 var padding = strings.Repeat("parley ", 14)
+
+// bulk is what those ask back who will not read it: a few of it are more than a node
+// keeps for them.
+var bulk = strings.Repeat("parley ", 20_000)
 
 // draw decides what is asked for next: mostly something that is answered at once,
 // and now and then something slow, too late, or not answered at all.

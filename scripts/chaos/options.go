@@ -57,8 +57,8 @@ func parseOptions(args []string) (*options, error) {
 	f.StringVar(&o.into, "into", "", "put the table into this `file` too, between <!-- chaos --> and <!-- /chaos -->, or for defects <!-- defects --> and <!-- /defects -->")
 	f.StringVar(&o.only, "only", "", "do only the faults whose names contain one of these `words`, separated by commas")
 	f.Uint64Var(&o.seed, "seed", 0, "of all that is random (default: random)")
-	f.IntVar(&o.sessions, "sessions", 200, "clients")
-	f.IntVar(&o.rate, "rate", 500, "requests a second, of all clients together")
+	f.IntVar(&o.sessions, "sessions", 200, "clients (--full: 500)")
+	f.IntVar(&o.rate, "rate", 500, "requests a second, of all clients together (--full: 1000)")
 	f.IntVar(&o.brokers, "brokers", 0, "Kafka's; with three or more, everything is on three of them (default: 1, --full: 3)")
 	f.BoolVar(&o.sentinel, "sentinel", false, "give Redis a replica, and three Sentinels (--full does)")
 	f.DurationVar(&o.mixed, "mixed", 0, "how long to mix faults after each has been done alone (--full: 3m)")
@@ -70,19 +70,13 @@ func parseOptions(args []string) (*options, error) {
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
-	if o.full && o.mixed == 0 {
-		o.mixed = 3 * time.Minute
+	o.brokers = max(o.brokers, 1)
+	if o.full {
+		o.fill(f)
 	}
 	if o.full && o.within == 0 {
 		o.within = fullWithin
 	}
-	if o.brokers == 0 {
-		o.brokers = 1
-		if o.full {
-			o.brokers = 3
-		}
-	}
-	o.sentinel = o.sentinel || o.full
 	if all {
 		planted = "all"
 	}
@@ -96,6 +90,25 @@ func parseOptions(args []string) (*options, error) {
 		o.seed = rand.Uint64N(1_000_000_000)
 	}
 	return o, o.plant(f, planted)
+}
+
+// fill sets what a full run has more of, unless it was given.
+func (o *options) fill(flags *flag.FlagSet) {
+	given := make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for _, d := range []struct {
+		name string
+		at   *int
+		than int
+	}{{"sessions", &o.sessions, 500}, {"rate", &o.rate, 1000}, {"brokers", &o.brokers, 3}} {
+		if !given[d.name] {
+			*d.at = d.than
+		}
+	}
+	if !given["mixed"] {
+		o.mixed = 3 * time.Minute
+	}
+	o.sentinel = true
 }
 
 // plant makes the run one that tries defects, unless word is empty.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -96,6 +97,8 @@ func killDeaf(w *world, n *node) {
 	n.process.kill()
 }
 
+var errNobodyCame = errors.New("nobody has come there")
+
 // firstToEnd waits for one of some nodes to die.
 func firstToEnd(w *world, some []*node) (*node, error) {
 	for late := time.Now().Add(comes); time.Now().Before(late) && w.ctx.Err() == nil; w.sleep(time.Millisecond) {
@@ -109,7 +112,7 @@ func firstToEnd(w *world, some []*node) (*node, error) {
 			return n, nil
 		}
 	}
-	return nil, fmt.Errorf("nobody has come there")
+	return nil, errNobodyCame
 }
 
 // revive starts what has ended.

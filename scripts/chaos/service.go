@@ -100,7 +100,9 @@ func (s *services) take(ctx context.Context, r *kgo.Record) {
 	body, _ := json.Marshal(answer{Owner: call{q.Client, q.N}, Request: request, Pad: q.Pad})
 	seen := event{Kind: consumed, Client: q.Client, N: q.N, Request: request, Hash: hashOf(body)}
 	h := s.history.Load()
+	seen.Deadline = h.told(header(r, "parley-deadline"))
 	h.add(seen)
+	seen.Deadline = 0
 	if q.Mute {
 		return
 	}

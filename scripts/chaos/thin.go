@@ -73,7 +73,7 @@ func (t *thin) run(s *thinSocket) {
 		began := time.Now()
 		if s != nil {
 			t.serve(s)
-			if time.Since(began) > 5*time.Second {
+			if time.Since(began) > steady {
 				losses = 0
 			}
 		}
