@@ -5,7 +5,7 @@
 //	key                    kind        content
 //	parley:{S}             hash        owner, boot, epoch, state, secret, subject; r:<n> per open request;
 //	                                   held, the bytes that are held, and h:<n>, the records held to request n;
-//	                                   taken, the newest take-over and the owner before it;
+//	                                   taken and earlier, the newest take-over and the two owners before it;
 //	                                   left, the newest epoch whose owner has written all its rows and is gone
 //	parley:{S}:held        list        held replies, oldest first: "<n> <record> <reply>"
 //	parley:idem:<hash>     string      an idempotency key's "<request id> <digest>", see routing/kept.go
@@ -59,7 +59,9 @@
 // sees its own rows, and so that no end of an earlier time can follow it. The
 // script raises the epoch. The former owner is sent the notice "taken <session>
 // <epoch>" by way of the queue, for as long as it takes. Should this process die
-// before, the former owner finds out by itself: when it wants a reply held, which
+// before, the next owner tells it: the one before the former is sent the notice too,
+// and whoever has heard it before does not mind. Should nobody come, or die as well,
+// the former owner finds out by itself: when it wants a reply held, which
 // is after routing's Limits.Patience where one is unacknowledged, or when it
 // prolongs the session's life, once in Options.Resume.
 //

@@ -15,8 +15,13 @@ import (
 // taken is a session that this node has taken over.
 type taken struct {
 	routing.Resumed
-	before     routing.NodeID // the last owner that was another, "" for none
-	beforeBoot string
+	before [2]owner // the last owner that was another, and the one before that
+}
+
+// owner is one process of a node; its node is "" for none.
+type owner struct {
+	node routing.NodeID
+	boot string
 }
 
 // Resume takes a session over for this node, with its epoch raised, once all that
@@ -40,7 +45,9 @@ func (r *Redis) Resume(ctx context.Context, q routing.Resumption) (routing.Resum
 	if err != nil {
 		return routing.Resumed{}, err
 	}
-	r.tellTaken(t.before, t.beforeBoot, q.ID, t.Epoch)
+	for _, o := range t.before {
+		r.tellTaken(o.node, o.boot, q.ID, t.Epoch)
+	}
 	if boot != r.boot() {
 		return routing.Resumed{}, fmt.Errorf("resume: %w", errRemoved)
 	}
@@ -58,7 +65,7 @@ func (r *Redis) readTaken(session routing.SessionID, answer any) (*taken, error)
 		return nil, fmt.Errorf("resume: %w", errRebuilding)
 	case answer == int64(0), answer == int64(1):
 		return nil, routing.ErrSessionGone
-	case len(list) != 5:
+	case len(list) != 7:
 		return nil, fmt.Errorf("resume: the script answered %T", answer)
 	}
 	number, _ := list[0].(string)
@@ -69,7 +76,9 @@ func (r *Redis) readTaken(session routing.SessionID, answer any) (*taken, error)
 	if err != nil {
 		return nil, fmt.Errorf("resume: epoch: %w", err)
 	}
-	t := &taken{before: routing.NodeID(before), beforeBoot: boot}
+	older, _ := list[5].(string)
+	olderBoot, _ := list[6].(string)
+	t := &taken{before: [2]owner{{routing.NodeID(before), boot}, {routing.NodeID(older), olderBoot}}}
 	t.Epoch, t.Rows = epoch, r.readRows(session, pairs(list[3]))
 	texts := make([]string, len(held))
 	for i := range held {

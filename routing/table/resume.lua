@@ -4,17 +4,18 @@
 -- this server's clock after which nobody waits for it (0 for none).
 -- Answers 0 when there is no such session, 1 when secret or subject are not the
 -- session's, 2 when it is too late, else
--- {epoch, old owner, old boot, {field, value, ...}, {held, ...}}.
+-- {epoch, old owner, old boot, {field, value, ...}, {held, ...}, older owner, older boot}.
 -- The field taken is "<call> <boot> <node>": the newest call, and the last owner that
 -- was another. So a call that is sent again raises no epoch, and a node that lost
--- the answer to one call still tells the old owner after the next.
+-- the answer to one call still tells the old owner after the next. The field earlier
+-- is "<boot> <node>": the owner before that one, which may have died without telling it.
 -- Held replies stay where they are: the new owner removes them as its client
 -- acknowledges them, so that they outlive its own death too.
 local now = redis.call('TIME')
 if tonumber(ARGV[7]) > 0 and now[1] * 1000 + math.floor(now[2] / 1000) > tonumber(ARGV[7]) then
   return 2
 end
-local was = redis.call('HMGET', KEYS[1], 'owner', 'boot', 'epoch', 'secret', 'subject', 'taken')
+local was = redis.call('HMGET', KEYS[1], 'owner', 'boot', 'epoch', 'secret', 'subject', 'taken', 'earlier')
 if not was[1] then
   return 0
 end
@@ -22,7 +23,9 @@ if not was[4] or was[4] == '' or was[4] ~= ARGV[1] or (was[5] or '') ~= ARGV[2] 
   return 1
 end
 local name, boot, node = string.match(was[6] or '', '^(%S+) (%S*) (.*)$')
+local olderBoot, olderNode = string.match(was[7] or '', '^(%S*) (.*)$')
 if was[1] ~= ARGV[3] or was[2] ~= ARGV[4] then
+  olderNode, olderBoot = node, boot
   node, boot = was[1], was[2] or ''
 end
 local epoch = tonumber(was[3]) or 0
@@ -31,7 +34,8 @@ if name ~= ARGV[6] then
 end
 epoch = string.format('%.0f', epoch)
 redis.call('HSET', KEYS[1], 'owner', ARGV[3], 'boot', ARGV[4], 'epoch', epoch, 'state', 'attached',
-  'taken', ARGV[6] .. ' ' .. (boot or '') .. ' ' .. (node or ''))
+  'taken', ARGV[6] .. ' ' .. (boot or '') .. ' ' .. (node or ''),
+  'earlier', (olderBoot or '') .. ' ' .. (olderNode or ''))
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 local fields = redis.call('HGETALL', KEYS[1])
@@ -42,4 +46,4 @@ for i = 1, #fields, 2 do
     rows[#rows + 1] = fields[i + 1]
   end
 end
-return {epoch, node or '', boot or '', rows, redis.call('LRANGE', KEYS[2], 0, -1)}
+return {epoch, node or '', boot or '', rows, redis.call('LRANGE', KEYS[2], 0, -1), olderNode or '', olderBoot or ''}

@@ -171,6 +171,21 @@ var sessions = []story{
 		want(t, "after its end", errors.Is(err, routing.ErrSessionGone), true)
 		want(t, "left of it", h.Client.Exists(t.Context(), sessionKey(s)).Val(), int64(0))
 	}},
+	// A node takes a session over and dies before it has told the old owner: the next
+	// one tells it, or the old one would keep what comes for the session.
+	{name: "taken twice", shared: true, tell: func(t *testing.T, h Harness) {
+		a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})
+		s := newSession()
+		must(t, a.Open(t.Context(), s))
+		a.mail.hold(s)
+		must(t, h.Client.HSet(t.Context(), sessionKey(s), "owner", "dead", "boot", "d", "epoch", 2, "taken", "call "+bootOf(t, h, "a")+" a").Err())
+		_, err := b.Resume(t.Context(), resumption(s))
+		must(t, err)
+		eventually(t, "the old owner is told", func() bool { return a.mail.takenUnder(s) == 3 })
+		_, err = b.Resume(t.Context(), resumption(s)) // again, as if the answer were lost
+		must(t, err)
+		eventually(t, "it is told again", func() bool { return a.mail.takenUnder(s) == 4 })
+	}},
 	// A take-over of which the old owner was never told shows when its life is renewed.
 	{name: "taken unnoticed", shared: true, tell: func(t *testing.T, h Harness) {
 		n := h.start(t, table.Options{Node: "a", Resume: 50 * time.Millisecond})
