@@ -23,12 +23,10 @@ func wrongClock(by string) func(*world, *node) error {
 		if err := w.revive(); err != nil {
 			return err
 		}
-		for range 2 {
-			for _, every := range w.nodes {
-				every.clients.reset()
-			}
-			w.sleep(2 * time.Second)
+		for _, every := range w.nodes {
+			every.clients.reset()
 		}
+		w.sleep(steady + time.Second)
 		n.process.kill()
 		w.sleep(3 * time.Second)
 		n.env = right

@@ -12,7 +12,7 @@ type verdict struct {
 	lost              []finding // accepted, and no outcome; or answered in time, and not told
 	wrong             []finding // another's reply, other bytes, or an error that lied
 	twice             []finding // more than one outcome, or one that came twice over one socket
-	unsure            int       // answered in time, not accepted, and told that nobody knows: allowed, and no beauty
+	unsure            int       // not accepted, perhaps answered, and told that nobody knows: allowed, and no beauty
 	duplicates        int       // frames that told a client what it had been told before
 	words             map[string]int
 }
@@ -130,8 +130,17 @@ func (v *verdict) judgeCount(t *trial) {
 	}
 }
 
+// vanished tells whether a request went down with its node: its client was not told that
+// it was accepted, no service ever read it, and in the end nobody knew.
+func (t *trial) vanished() bool {
+	return t.accepted == nil && len(t.consumed) == 0 && t.outcomes[0].Word == "timeout" && t.outcomes[0].Certainty == "unknown"
+}
+
 // judgeReply looks for what a service wrote in time and the client was not told.
 func (v *verdict) judgeReply(t *trial, margin time.Duration) {
+	if len(t.outcomes) > 0 && t.vanished() {
+		v.unsure++
+	}
 	if len(t.replied) == 0 || len(t.outcomes) == 0 {
 		return
 	}

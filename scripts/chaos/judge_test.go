@@ -72,6 +72,7 @@ func TestJudge(t *testing.T) {
 		{name: "answered in time, timeout told", events: with(without(peace(), pushed, outcome), ended(31*second, "timeout", "unknown")), lost: 1},
 		{name: "answered in time, session gone", events: with(without(peace(), pushed, outcome), ended(9*second, "session_gone", "unknown")), lost: 1},
 		{name: "answered in time, unknown, accepted", events: with(without(peace(), pushed, outcome), ended(9*second, "unknown_request", "unknown")), lost: 1},
+		{name: "went down with its node", events: with(without(peace(), accepted, consumed, replied, pushed, outcome), ended(31*second, "timeout", "unknown")), unsure: 1},
 		{name: "answered in time, unknown, not accepted", events: with(without(peace(), accepted, pushed, outcome), ended(9*second, "unknown_request", "unknown")), unsure: 1},
 		{name: "answered in time, timeout, not accepted", events: with(without(peace(), accepted, pushed, outcome), ended(31*second, "timeout", "unknown")), lost: 1},
 		{name: "answered just before the deadline", events: with(late, event{At: 29 * second, Kind: replied, Client: 1, N: 1}, ended(31*second, "timeout", "unknown"))},

@@ -23,13 +23,14 @@ const aftermath = 15 * time.Second
 // recoverFrom measures what a hit did to the sessions that were on the nodes at that
 // moment: of the requests that were open then, or came in the aftermath, how long
 // each waited for its outcome, counted from the hit where it is older. Requests
-// that are slow by themselves do not count. all are the trials of events.
+// that are slow by themselves do not count, nor those that went down with their node,
+// which nobody can answer. all are the trials of events.
 func recoverFrom(events []event, all []*trial, h hit) (r recovery) {
 	affected := sessionsOn(events, h)
 	longest := make(map[int]time.Duration)
 	last := h.at
 	for _, t := range all {
-		if t.sent == nil || !t.sent.Prompt || !affected[t.call.Client] || len(t.outcomes) == 0 {
+		if t.sent == nil || !t.sent.Prompt || !affected[t.call.Client] || len(t.outcomes) == 0 || t.vanished() {
 			continue
 		}
 		began, ended := max(t.sent.At, h.at), t.outcomes[0].At

@@ -24,9 +24,9 @@ func writeTable(out io.Writer, rows []row) {
 			r.fault, r.requests, r.replies, len(r.lost), len(r.wrong), len(r.twice), r.unsure, r.duplicates,
 			r.waited(0.5), r.waited(0.99), r.waited(1), r.silence(), saw)
 	}
-	fmt.Fprint(out, "\nUnsure: a service had answered, but the client was neither told accepted nor given the reply, and was told that "+
-		"nobody knows. Waited: of each session on the nodes concerned, the longest that a request waited for its outcome which was "+
-		"open at the fault or made in the 15 s after it, counted from the fault at the earliest. Silence: the longest that "+
+	fmt.Fprint(out, "\nUnsure: the client was neither told accepted nor given a reply, and was told that nobody knows, though a service had "+
+		"answered, or none ever got the request. Waited: of each session on the nodes concerned, the longest that a request waited for its outcome which was "+
+		"open at the fault or made in the 15 s after it, counted from the fault at the earliest; what no service ever got is not counted. Silence: the longest that "+
 		"all these sessions together got nothing. Times in ms.\n")
 }
 
