@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -20,7 +21,7 @@ func wrongClock(by string) func(*world, *node) error {
 		defer func() { n.env = right }()
 		n.process.kill()
 		n.env = append(slices.Clone(right), "PARLEY_TEST_CLOCK="+by)
-		if err := w.revive(); err != nil {
+		if err := errors.Join(n.start(), n.awaitReady(w.ctx)); err != nil {
 			return err
 		}
 		for _, every := range w.nodes {
@@ -30,6 +31,6 @@ func wrongClock(by string) func(*world, *node) error {
 		n.process.kill()
 		w.sleep(3 * time.Second)
 		n.env = right
-		return w.revive()
+		return errors.Join(n.start(), n.awaitReady(w.ctx))
 	}
 }

@@ -128,7 +128,7 @@ func (all *campaign) torment(ctx context.Context, chosen []fault) error {
 	for i, f := range chosen {
 		log.Printf("fault %d of %d, after %v", i+1, len(chosen), time.Since(all.began).Round(time.Second))
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil || !all.o.alone && all.o.defect == "":
 		case all.o.within > 0 && time.Since(all.began) > all.o.within:
 			all.leftOut = append(all.leftOut, f.name)
 		default:

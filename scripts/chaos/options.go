@@ -37,6 +37,7 @@ type options struct {
 	patience time.Duration // that requests have beyond that
 	short    bool
 	full     bool
+	alone    bool // faults are done alone first
 	thin     bool
 }
 
@@ -61,7 +62,7 @@ func parseOptions(args []string) (*options, error) {
 	f.IntVar(&o.rate, "rate", 500, "requests a second, of all clients together (--full: 1000)")
 	f.IntVar(&o.brokers, "brokers", 0, "Kafka's; with three or more, everything is on three of them (default: 1, --full: 3)")
 	f.BoolVar(&o.sentinel, "sentinel", false, "give Redis a replica, and three Sentinels (--full does)")
-	f.DurationVar(&o.mixed, "mixed", 0, "how long to mix faults after each has been done alone (--full: 3m)")
+	f.DurationVar(&o.mixed, "mixed", 0, "how long to mix faults, after each has been done alone, or only that (--full: 3m)")
 	f.DurationVar(&o.within, "within", 0, "begin no fault after so long; those that are left out are named (--full: 20m; default: do all)")
 	f.IntVar(&o.history, "history", 4_000_000, "events that a history may have; the load ends when it is full")
 	f.BoolVar(&o.short, "short", false, "one round of the most important faults: about three minutes")
@@ -80,8 +81,9 @@ func parseOptions(args []string) (*options, error) {
 	if all {
 		planted = "all"
 	}
-	if planted == "" && o.short == o.full && o.only == "" {
-		return nil, fmt.Errorf("say --short, --full, --only WORDS, --defect NAME or --defects")
+	o.alone = o.short || o.full || o.only != ""
+	if planted == "" && (o.short && o.full || !o.alone && o.mixed == 0) {
+		return nil, fmt.Errorf("say --short, --full, --only WORDS, --mixed DURATION, --defect NAME or --defects")
 	}
 	if o.brokers == 2 {
 		return nil, fmt.Errorf("--brokers 2: want 1, or 3 and more, of which one can be lost")
