@@ -162,6 +162,7 @@ func sleeper(t *testing.T, h Harness) {
 	a.mail.hold(s)
 	boot := bootOf(t, h, "a")
 	a.wire.Cut()
+	time.Sleep(briskly / 8) // a renewal whose answer is here already would wake it
 	h.Sleep(a.Node)
 	eventually(t, "it is removed", func() bool { _, _, _, gone := b.mail.told(); return len(gone) == 1 })
 	got, err := b.Resume(t.Context(), resumption(s))

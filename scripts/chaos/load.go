@@ -87,7 +87,7 @@ func dial(ctx context.Context, o *options, w *witness, urls []string, how manner
 	return client.Dial(ctx, client.Options{
 		URLs: urls, Accepted: true, Events: w.see, Quiet: 5 * time.Second, Pong: 3 * time.Second,
 		BackoffLongest: backoffLongest,
-		Steady: steady,
+		Steady:         steady,
 	})
 }
 
