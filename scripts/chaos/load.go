@@ -59,7 +59,7 @@ func newLoad(ctx context.Context, o *options, h *history, urls []string, timeout
 				return
 			}
 			l.callers = append(l.callers, c)
-			l.asking.Go(func() { l.ask(number, c, rude.of(i)) })
+			l.asking.Go(func() { l.ask(number, c) })
 		})
 	}
 	dialing.Wait()
@@ -107,7 +107,7 @@ func choice(urls []string, i int) []string {
 const openLimit = 200
 
 // ask makes one client's requests, at random moments.
-func (l *load) ask(number int, c caller, how manner) {
+func (l *load) ask(number int, c caller) {
 	random := rand.New(rand.NewPCG(l.o.seed, uint64(number)))
 	mean := float64(l.o.sessions) / float64(l.o.rate) * float64(time.Second)
 	var open atomic.Int64
@@ -126,9 +126,6 @@ func (l *load) ask(number int, c caller, how manner) {
 			n--
 			continue
 		}
-		if how == neverReads {
-			q.Pad = bulk
-		}
 		q.Client, q.N = number, n
 		open.Add(1)
 		l.open.Go(func() {
@@ -139,10 +136,6 @@ func (l *load) ask(number int, c caller, how manner) {
 }
 
 var padding = strings.Repeat("parley ", 14)
-
-// bulk is what those ask back who will not read it: a few of it are more than a node
-// keeps for them.
-var bulk = strings.Repeat("parley ", 20_000)
 
 // draw decides what is asked for next: mostly something that is answered at once,
 // and now and then something slow, too late, or not answered at all.

@@ -34,7 +34,6 @@ var ways = []way{
 	{name: "nodes fenced: they learned that they had been taken for dead", log: `"msg":"this node was taken for dead`},
 	{name: "nodes that wrote their sessions anew into an empty Redis", log: `"msg":"Redis had forgotten this node`, short: true},
 	{name: "nodes that noticed another Redis, which may know less", log: `"msg":"another Redis answers than before`},
-	{name: "clients let go for what they did not read or acknowledge", series: `parley_refused_total{reason="unacknowledged"}`},
 	{name: "nodes that killed themselves at a point of their code", log: `"msg":"killed at a point"`},
 	{name: "replies read again since a while ago", log: `"msg":"replies are read again".*"since"`},
 	{name: "sessions resumed on the same node", event: func(before, e *event) bool { return e.Kind == resumed && before.Node == e.Node }, short: true},
