@@ -66,7 +66,7 @@ func TestEncodeCancel(t *testing.T) {
 	q := request()
 	q.ID, q.Cancels = "", q.ID
 	q.Call.Key = []byte("customer-1")
-	p := encode(q, "parley.replies")
+	p := encode(q, "parley.replies", deadline)
 	defer p.free()
 	const want = `parley-cancel=aaaaaaaaaaaaaaaaaaaaaa.17xyz
 parley-service=orders`

@@ -67,7 +67,7 @@ func (r *Redis) record(ctx context.Context, kept []*routing.Kept, limit int, ans
 	cmds = append(cmds, call(ctx, roomScript, []string{keptKey}, room...))
 	for _, k := range kept {
 		cmds = append(cmds, call(ctx, keepScript, []string{sessionKey(k.Row.Session)},
-			k.Life.Milliseconds(), k.Subject, string(k.ID), rowField(k.Row.N), rowText(k.Row)))
+			k.Life.Milliseconds(), k.Subject, string(k.ID), rowField(k.Row.N), rowText(k.Row, r.clock.there(k.Row.Deadline))))
 	}
 	if err := r.exec(ctx, cmds, true); err != nil {
 		r.link.failed("keep requests", err)
