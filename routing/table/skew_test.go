@@ -21,7 +21,7 @@ func TestRowsOfAWrongClock(t *testing.T) {
 	if err := await(t.Context(), func() bool { return wrong.Leased() && wrong.Open(t.Context(), s) == nil }); err != nil {
 		t.Fatal(err)
 	}
-	wrong.Claim(routing.Row{Session: s.ID, N: 7, Service: "orders", Deadline: time.Now().Add(30 * time.Second)})
+	wrong.Claim(routing.Row{Session: s.ID, N: 7, Service: "orders", Deadline: time.Now().Add(30 * time.Second)}, nil)
 	if err := await(t.Context(), func() bool { return m.HGet("parley:{"+string(s.ID)+"}", "r:7") != "" }); err != nil {
 		t.Fatal(err)
 	}

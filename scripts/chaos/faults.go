@@ -6,7 +6,7 @@ import (
 )
 
 // faults are all that can be done, in the order of a full run.
-var faults = slices.Concat(nodeFaults, redisFaults, kafkaFaults, networkFaults, rudeFaults, pointFaults, clockFaults)
+var faults = slices.Concat(nodeFaults, pointFaults, clockFaults, redisFaults, kafkaFaults, networkFaults, rudeFaults)
 
 // nodeFaults are what is done to the nodes' processes.
 var nodeFaults = []fault{

@@ -15,11 +15,11 @@ import (
 // pointFaults are those of nodes that kill themselves at a point of their code. The
 // nodes are built with the tag defects for it.
 var pointFaults = []fault{
-	onPoint(fault{name: "killed between produce and acceptance", rounds: 3}, routing.PointProduced, 200, itself, byLoad),
-	onPoint(fault{name: "killed between consume and hand-off", rounds: 2}, routing.PointConsumed, 50, itself, byLoad),
+	onPoint(fault{name: "killed between produce and acceptance", rounds: 2}, routing.PointProduced, 200, itself, byLoad),
+	onPoint(fault{name: "killed between consume and hand-off"}, routing.PointConsumed, 50, itself, byLoad),
 	onPoint(fault{name: "killed between inbox append and commit", rounds: 2}, routing.PointRelayed, 20, itself, byLoad),
 	onPoint(fault{name: "killed between held list and commit", lasts: deaf}, routing.PointHeld, 3, others, killDeaf),
-	onPoint(fault{name: "killed between resume and welcome", rounds: 2}, routing.PointResumed, 10, itself, resetOthers),
+	onPoint(fault{name: "killed between resume and welcome"}, routing.PointResumed, 10, itself, resetOthers),
 	onPoint(fault{name: "killed while it drains"}, routing.PointDraining, 40, itself, terminate),
 	onPoint(fault{name: "killed between drain and leave"}, routing.PointDrained, 0, itself, terminate),
 	onPoint(fault{name: "killed while it buries another", lasts: deaf}, routing.PointBuried, 0, others, killDeaf),
