@@ -114,6 +114,9 @@ type router struct {
 	got     atomic.Int64
 	seen    sync.Map // offsets
 	session routing.SessionRow
+
+	mu   sync.Mutex
+	open []routing.Row // of the session
 }
 
 func (r *router) DeliverRelayed(replies []*routing.Reply) {
@@ -147,7 +150,9 @@ func (r *router) hasAll(from, to int64) bool {
 
 func (r *router) EachSession(ready func() bool, take func(routing.SessionRow, []routing.Row)) {
 	if r.session.ID != "" && ready() {
-		take(r.session, nil)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		take(r.session, r.open)
 	}
 }
 

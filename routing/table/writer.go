@@ -99,6 +99,9 @@ func (r *Redis) writeOnce(ctx context.Context, b *batch) error {
 	if err := r.exec(context.WithoutCancel(ctx), b.cmds, true); err != nil {
 		return err
 	}
+	if err := refusal(b.cmds); err != nil {
+		return err
+	}
 	for _, cmd := range b.cmds {
 		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
 			r.rebuilt.lack()
