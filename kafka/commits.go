@@ -19,7 +19,7 @@ const (
 )
 
 // commitAlways commits what is done, now and again, until ctx ends.
-func (r *Replies) commitAlways(ctx context.Context, client *kgo.Client) {
+func (r *consumer) commitAlways(ctx context.Context, client *kgo.Client) {
 	tick := time.NewTicker(r.options.Commit)
 	defer tick.Stop()
 	for {
@@ -33,7 +33,7 @@ func (r *Replies) commitAlways(ctx context.Context, client *kgo.Client) {
 }
 
 // commit commits what is done in all partitions that are owned now.
-func (r *Replies) commit(ctx context.Context, client *kgo.Client) {
+func (r *consumer) commit(ctx context.Context, client *kgo.Client) {
 	r.committing.Lock()
 	defer r.committing.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
@@ -61,7 +61,7 @@ func (r *Replies) commit(ctx context.Context, client *kgo.Client) {
 // while the group had thrown it out and taken it in again. Another node may have
 // owned and committed them meanwhile: what the group has is not gone back behind.
 // It is called with committing held.
-func (r *Replies) readoptLocked(ctx context.Context, client *kgo.Client, renamed map[*partition]string) {
+func (r *consumer) readoptLocked(ctx context.Context, client *kgo.Client, renamed map[*partition]string) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	committed, err := kadm.NewClient(client).FetchOffsets(ctx, r.options.Group)
@@ -69,7 +69,7 @@ func (r *Replies) readoptLocked(ctx context.Context, client *kgo.Client, renamed
 		return // they are not committed until this works
 	}
 	for p, member := range renamed {
-		if at, ok := committed.Lookup(r.options.Topic, p.id); ok {
+		if at, ok := committed.Lookup(p.topic, p.id); ok {
 			p.raise(at.At)
 		}
 		p.member = member
@@ -78,11 +78,11 @@ func (r *Replies) readoptLocked(ctx context.Context, client *kgo.Client, renamed
 
 // commitLocked commits what is done in these partitions. It is called with
 // committing held, and blocks for a round trip, at most commitTimeout.
-func (r *Replies) commitLocked(ctx context.Context, client *kgo.Client, partitions []*partition) {
-	offsets := make(map[int32]kgo.EpochOffset)
+func (r *consumer) commitLocked(ctx context.Context, client *kgo.Client, partitions []*partition) {
+	offsets := make(map[string]map[int32]kgo.EpochOffset)
 	for _, p := range partitions {
 		if upTo := p.Committable(); upTo > p.committed.Load() {
-			offsets[p.id] = kgo.EpochOffset{Epoch: -1, Offset: upTo}
+			putAt(offsets, p.place, kgo.EpochOffset{Epoch: -1, Offset: upTo})
 		}
 	}
 	if len(offsets) == 0 {
@@ -90,17 +90,17 @@ func (r *Replies) commitLocked(ctx context.Context, client *kgo.Client, partitio
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	var foreign []int32
+	var foreign []place
 	ctx = kgo.PreCommitFnContext(ctx, func(ask *kmsg.OffsetCommitRequest) (err error) {
 		foreign, err = disown(ask, partitions)
 		return err
 	})
-	client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{r.options.Topic: offsets}, func(
+	client.CommitOffsetsSync(ctx, offsets, func(
 		_ *kgo.Client, _ *kmsg.OffsetCommitRequest, answer *kmsg.OffsetCommitResponse, err error,
 	) {
 		refused := refusals(answer)
 		for _, p := range partitions {
-			if at, ok := offsets[p.id]; ok && err == nil && refused[p.id] == nil && !slices.Contains(foreign, p.id) {
+			if at, ok := offsets[p.topic][p.id]; ok && err == nil && refused[p.place] == nil && !slices.Contains(foreign, p.place) {
 				p.raise(at.Offset)
 			}
 		}
@@ -115,10 +115,10 @@ var errForeign = errors.New("the partitions were assigned to a former member")
 // assigned under another member id than the one it is sent under, and answers
 // them. The client may join anew while a commit waits, even without telling that
 // its partitions were lost, and the broker would take the commit.
-func disown(ask *kmsg.OffsetCommitRequest, partitions []*partition) (foreign []int32, err error) {
+func disown(ask *kmsg.OffsetCommitRequest, partitions []*partition) (foreign []place, err error) {
 	for _, p := range partitions {
 		if p.member != ask.MemberID {
-			foreign = append(foreign, p.id)
+			foreign = append(foreign, p.place)
 		}
 	}
 	if len(foreign) == 0 {
@@ -128,7 +128,7 @@ func disown(ask *kmsg.OffsetCommitRequest, partitions []*partition) (foreign []i
 	for i := range ask.Topics {
 		t := &ask.Topics[i]
 		t.Partitions = slices.DeleteFunc(t.Partitions, func(p kmsg.OffsetCommitRequestTopicPartition) bool {
-			return slices.Contains(foreign, p.Partition)
+			return slices.Contains(foreign, place{t.Topic, p.Partition})
 		})
 		left += len(t.Partitions)
 	}
@@ -140,7 +140,7 @@ func disown(ask *kmsg.OffsetCommitRequest, partitions []*partition) (foreign []i
 
 // committedLocked logs the first of a row of commits that Kafka did not take, and the
 // first that it took again. It is called with committing held.
-func (r *Replies) committedLocked(err error, refused map[int32]error) {
+func (r *consumer) committedLocked(err error, refused map[place]error) {
 	if err == nil {
 		for _, e := range refused {
 			err = e
@@ -150,23 +150,23 @@ func (r *Replies) committedLocked(err error, refused map[int32]error) {
 	case errors.Is(err, context.Canceled) || errors.Is(err, errForeign) || failing == r.failing:
 	case failing:
 		r.failing = true
-		r.log.Warn("offsets not committed", "topic", r.options.Topic, "err", err)
+		r.log.Warn("offsets not committed", "group", r.options.Group, "err", err)
 	default:
 		r.failing = false
-		r.log.Info("offsets committed again", "topic", r.options.Topic)
+		r.log.Info("offsets committed again", "group", r.options.Group)
 	}
 }
 
 // refusals are the partitions that a commit was not accepted for.
-func refusals(answer *kmsg.OffsetCommitResponse) map[int32]error {
-	refused := make(map[int32]error)
+func refusals(answer *kmsg.OffsetCommitResponse) map[place]error {
+	refused := make(map[place]error)
 	if answer == nil {
 		return refused
 	}
 	for _, t := range answer.Topics {
 		for _, p := range t.Partitions {
 			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				refused[p.Partition] = err
+				refused[place{t.Topic, p.Partition}] = err
 			}
 		}
 	}

@@ -1,11 +1,13 @@
 // Package kafka writes requests to the topics of services and reads their
-// replies: the [Producer] is routing.Producer over a topic per service, and
+// replies: the [Producer] is routing.Producer over a topic per service,
 // [Replies] feeds one topic, the reply topic of the whole gateway, to
-// routing.Router.Deliver.
+// routing.Router.Deliver, and [Events] those events of other topics that answer.
 //
 //	routing.Request ──▶ Producer ──▶ (orders.requests)      record.go, headers.go
 //	routing.Reply  ◀── decodeReply ◀── Replies.Run ◀── (parley.replies)
-//	                       │                                decode.go, replies.go
+//	                       │                                decode.go, replies.go, consumer.go
+//	routing.Reply  ◀── Condition ◀── Events.Run ◀── (orders.events)
+//	                       │                                condition.go, events.go, flights.go, begin.go
 //	     Receipt.Done ──▶ partition ──▶ commit              line.go, partition.go, owned.go, commits.go
 //	     table lost ──▶ Rewind        full ──▶ wait         rewind.go, flow.go
 //	     node dead ──▶ RemoveMembers ──▶ Nudge              remove.go, member.go
@@ -18,7 +20,7 @@
 // not check the second half for a current member of the group: a commit that
 // was computed before a rebalance and sent after it would rewind the next
 // owner. So commits are made one at a time, each under the lock that a
-// rebalance waits for (Replies.committing), the one lock here that is held
+// rebalance waits for (consumer.committing), the one lock here that is held
 // across I/O.
 //
 // Even an owner may be mistaken: classic franz-go joins anew under another member
@@ -39,6 +41,17 @@
 // A receipt belongs to one ownership of one partition. What is told to a
 // receipt of a former ownership changes nothing, because nobody commits from
 // it any longer; no epoch has to be compared.
+//
+// An event may answer several requests, and is committed once all of them have it; the
+// wait of each is removed from the table only then. Were it removed when the event
+// is handed on, a node that dies right after would leave an event that nobody is found
+// to wait for. For the same reason a later event must not answer a request that an
+// earlier one is about to answer (flights.go). This holds for events about one thing
+// that are in one partition, where their key takes them.
+//
+// A topic of events is not read from its start, so where a partition was begun is
+// committed before anything is read of it (begin.go): the next owner must not begin
+// later.
 //
 // Polled records are counted before rebalances are allowed again, and
 // delivered after. A delivery that waits for the table therefore never holds up

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -186,7 +185,13 @@ func failOver(t *testing.T, k *testKafka, o RepliesOptions, round int) {
 func (s *started) partitions() []int32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Sorted(maps.Keys(s.owned))
+	return slices.Sorted(func(yield func(int32) bool) {
+		for at := range s.owned {
+			if !yield(at.id) {
+				return
+			}
+		}
+	})
 }
 
 // A node joins, and one leaves: how long the partitions that move stand still.
@@ -447,7 +452,7 @@ func TestNotRunning(t *testing.T) {
 	}
 	r.Nudge()
 	r.Nudge()
-	r.Wait(1, true)
+	r.Wait("t", 1, true)
 	if r.MemberID() != "" {
 		t.Error("a member of what?")
 	}

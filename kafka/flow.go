@@ -2,6 +2,8 @@ package kafka
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -16,20 +18,21 @@ import (
 // count against RepliesOptions.Backlog, which stops the partition as well.
 //
 // It does not block and may be called from any goroutine, also by Sink.Deliver.
-func (r *Replies) Wait(partition int32, wait bool) {
+func (r *consumer) Wait(topic string, partition int32, wait bool) {
+	at := place{topic, partition}
 	r.mu.Lock()
-	if wait && r.owned[partition] != nil {
-		r.waits[partition] = true
+	if wait && r.owned[at] != nil {
+		r.waits[at] = true
 	} else {
-		delete(r.waits, partition)
+		delete(r.waits, at)
 	}
 	r.mu.Unlock()
-	r.steer(partition)
+	r.steer(at)
 }
 
 // steer stops the fetching of a partition that is to wait, or has too many
 // replies that are not done, and lets it go on when it may.
-func (r *Replies) steer(id int32) {
+func (r *consumer) steer(at place) {
 	client := r.client.Load()
 	if client == nil {
 		return
@@ -37,26 +40,26 @@ func (r *Replies) steer(id int32) {
 	r.pausing.Lock()
 	defer r.pausing.Unlock()
 	r.mu.Lock()
-	p := r.owned[id]
-	stop := p != nil && (r.waits[id] || p.isCrowded())
+	p := r.owned[at]
+	stop := p != nil && (r.waits[at] || p.isCrowded())
 	r.mu.Unlock()
-	if stop == r.stopped[id] {
+	if stop == r.stopped[at] {
 		return
 	}
-	at := map[string][]int32{r.options.Topic: {id}}
+	partition := map[string][]int32{at.topic: {at.id}}
 	if stop {
-		r.stopped[id] = true
-		client.PauseFetchPartitions(at)
-		r.log.Info("a partition waits in Kafka", "partition", id)
+		r.stopped[at] = true
+		client.PauseFetchPartitions(partition)
+		r.log.Info("a partition waits in Kafka", "topic", at.topic, "partition", at.id)
 		return
 	}
-	delete(r.stopped, id)
-	client.ResumeFetchPartitions(at)
-	r.log.Info("a partition goes on", "partition", id)
+	delete(r.stopped, at)
+	client.ResumeFetchPartitions(partition)
+	r.log.Info("a partition goes on", "topic", at.topic, "partition", at.id)
 }
 
 // steerAlways lets partitions go on that have room again, until ctx ends.
-func (r *Replies) steerAlways(ctx context.Context, _ *kgo.Client) {
+func (r *consumer) steerAlways(ctx context.Context, _ *kgo.Client) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -64,13 +67,10 @@ func (r *Replies) steerAlways(ctx context.Context, _ *kgo.Client) {
 		case <-r.room:
 		}
 		r.pausing.Lock()
-		ids := make([]int32, 0, len(r.stopped))
-		for id := range r.stopped {
-			ids = append(ids, id)
-		}
+		stopped := slices.Collect(maps.Keys(r.stopped))
 		r.pausing.Unlock()
-		for _, id := range ids {
-			r.steer(id)
+		for _, at := range stopped {
+			r.steer(at)
 		}
 	}
 }

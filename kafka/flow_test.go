@@ -68,8 +68,8 @@ func TestWait(t *testing.T) {
 		a, got := k.member(t, o, "a")
 		until(t, "assignment", got.news, func() bool { return got.owned() == 2 })
 		f.is(a)
-		a.Wait(0, true)
-		a.Wait(7, true) // not a partition of ours
+		a.Wait(o.Topic, 0, true)
+		a.Wait(o.Topic, 7, true) // not a partition of ours
 		k.write(t, numbered(o.Topic, 0, 0, 3)...)
 		k.write(t, numbered(o.Topic, 1, 0, 3)...)
 		until(t, "the other partition", got.news, func() bool { return len(of(1, got.all())) == 3 })
@@ -77,10 +77,10 @@ func TestWait(t *testing.T) {
 		if n := len(of(0, got.all())); n > 0 {
 			t.Errorf("%d came though they should wait", n)
 		}
-		a.Wait(0, false)
+		a.Wait(o.Topic, 0, false)
 		until(t, "what waited", got.news, func() bool { return len(of(0, got.all())) == 3 })
-		a.Wait(0, true)
-		a.Wait(1, true)
+		a.Wait(o.Topic, 0, true)
+		a.Wait(o.Topic, 1, true)
 		b, _ := k.member(t, o, "b")
 		until(t, "b's share", nil, func() bool { return got.owned() == 1 })
 		moved := 1 - a.partitions()[0]

@@ -13,7 +13,8 @@ const (
 	// both. A notification has none, nor any of the reply headers: nobody waits.
 	RequestIDHeader = "parley-request-id"
 
-	// ReplyTopicHeader is the topic that replies go to.
+	// ReplyTopicHeader is the topic that replies go to. A request that an event
+	// answers has none.
 	ReplyTopicHeader = "parley-reply-topic"
 
 	// ReplyPartitionHeader is the partition of the reply topic which the asking

@@ -19,7 +19,7 @@ type Member struct {
 
 // MemberID is the name that the group knows this node by, "" before it joined.
 // It changes when the node is thrown out and joins again. It does not block.
-func (r *Replies) MemberID() string {
+func (r *consumer) MemberID() string {
 	client := r.client.Load()
 	if client == nil {
 		return ""
@@ -32,7 +32,7 @@ func (r *Replies) MemberID() string {
 // Every node is nudged when a node has joined, left, been removed, or given up
 // partitions: see RepliesOptions.Tell. It does not block, and repeats are
 // harmless: many within nudgeGap are one.
-func (r *Replies) Nudge() {
+func (r *consumer) Nudge() {
 	select {
 	case r.nudged <- struct{}{}:
 	default:
@@ -52,7 +52,7 @@ var echoes = []time.Duration{
 }
 
 // nudges carries out nudges until ctx ends.
-func (r *Replies) nudges(ctx context.Context, client *kgo.Client) {
+func (r *consumer) nudges(ctx context.Context, client *kgo.Client) {
 	var left []time.Duration // echoes to come
 	for {
 		var echo <-chan time.Time
@@ -81,7 +81,7 @@ const askTimeout = time.Second
 // is a heartbeat. A classic member is asked to join anew only when a heartbeat says
 // so: the group's leader would begin a rebalance by it, and one that nobody needs
 // keeps partitions that were just gained from being read.
-func (r *Replies) ask(ctx context.Context, client *kgo.Client) {
+func (r *consumer) ask(ctx context.Context, client *kgo.Client) {
 	if r.options.Protocol == Consumer {
 		client.ForceRebalance()
 		return
@@ -108,14 +108,14 @@ func (r *Replies) ask(ctx context.Context, client *kgo.Client) {
 }
 
 // settled tells whether this node is a member, and not about to join anew.
-func (r *Replies) settled() bool {
+func (r *consumer) settled() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.joined && !r.joining
 }
 
 // tell says that all nodes should be nudged.
-func (r *Replies) tell() {
+func (r *consumer) tell() {
 	if r.options.Tell != nil {
 		r.options.Tell()
 	}
@@ -125,14 +125,14 @@ func (r *Replies) tell() {
 // earlier word would be too early: they would ask before there is any news. Under
 // KIP-848 a heartbeat without news may be on its way still, and takes the first
 // word.
-func (r *Replies) oweLocked() {
+func (r *consumer) oweLocked() {
 	if r.owes = 1; r.options.Protocol == Consumer {
 		r.owes = 2
 	}
 }
 
 // joins sees what this member asks of its group, as it is sent.
-type joins struct{ *Replies }
+type joins struct{ *consumer }
 
 // OnBrokerWrite implements kgo.HookBrokerWrite.
 func (r joins) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
@@ -176,7 +176,7 @@ const (
 
 // tellAgain has the others told while a join of this node waits for them, until
 // ctx ends.
-func (r *Replies) tellAgain(ctx context.Context, _ *kgo.Client) {
+func (r *consumer) tellAgain(ctx context.Context, _ *kgo.Client) {
 	for {
 		select {
 		case <-ctx.Done():

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -21,9 +20,9 @@ const (
 
 // assigned is called by the client when the group gave this node partitions,
 // perhaps none, before any of their records is polled.
-func (r *Replies) assigned(ctx context.Context, client *kgo.Client, added map[string][]int32) {
-	gained := added[r.options.Topic]
-	if r.total.Load() == 0 || len(gained) > 0 && slices.Max(gained) >= r.total.Load() {
+func (r *consumer) assigned(ctx context.Context, client *kgo.Client, added map[string][]int32) {
+	gained := places(added)
+	if total := r.total.Load(); total == 0 || slices.ContainsFunc(gained, func(at place) bool { return at.id >= total }) {
 		r.count(ctx, client)
 	}
 	member, _ := client.GroupMetadata()
@@ -32,8 +31,8 @@ func (r *Replies) assigned(ctx context.Context, client *kgo.Client, added map[st
 	for _, p := range r.owned {
 		p.confirmed = member
 	}
-	for _, id := range gained {
-		r.owned[id] = &partition{id: id, Line: Line{limits: &r.limits}, holding: &holding{member: member, confirmed: member}}
+	for _, at := range gained {
+		r.owned[at] = &partition{place: at, Line: Line{limits: &r.limits}, holding: &holding{member: member, confirmed: member}}
 	}
 	r.joined = true
 	r.tellHomesLocked()
@@ -41,19 +40,19 @@ func (r *Replies) assigned(ctx context.Context, client *kgo.Client, added map[st
 		r.rewindLaterLocked()
 	}
 	if len(gained) > 0 {
-		r.log.Info("partitions assigned", "gained", gained, "owned", len(r.owned))
+		r.log.Info("partitions assigned", "group", r.options.Group, "gained", len(gained), "owned", len(r.owned))
 	}
 }
 
 // revoked is called by the client when the group takes partitions away, and
 // when this node leaves. No record of theirs is polled any longer. The next
 // owner starts when it returns, from what is committed here.
-func (r *Replies) revoked(ctx context.Context, client *kgo.Client, taken map[string][]int32) {
-	ids := taken[r.options.Topic]
+func (r *consumer) revoked(ctx context.Context, client *kgo.Client, taken map[string][]int32) {
+	ids := places(taken)
 	if len(ids) == 0 {
 		return // the client also calls at the end of a session that took nothing
 	}
-	gone := r.forget(func(p *partition) bool { return slices.Contains(ids, p.id) }, true)
+	gone := r.forget(func(p *partition) bool { return slices.Contains(ids, p.place) }, true)
 	waited, cancel := context.WithTimeout(ctx, r.options.RevokeWait)
 	defer cancel()
 	for _, p := range gone {
@@ -69,7 +68,7 @@ func (r *Replies) revoked(ctx context.Context, client *kgo.Client, taken map[str
 
 // lost is called by the client when the group has thrown this node out: others
 // may own its partitions already, so nothing may be committed.
-func (r *Replies) lost(context.Context, *kgo.Client, map[string][]int32) {
+func (r *consumer) lost(context.Context, *kgo.Client, map[string][]int32) {
 	r.mu.Lock()
 	if r.cancelCommit != nil {
 		r.cancelCommit()
@@ -79,48 +78,64 @@ func (r *Replies) lost(context.Context, *kgo.Client, map[string][]int32) {
 }
 
 // forget ends the ownership of partitions and answers them.
-func (r *Replies) forget(which func(*partition) bool, member bool) (gone []*partition) {
+func (r *consumer) forget(which func(*partition) bool, member bool) (gone []*partition) {
 	r.mu.Lock()
-	for id, p := range r.owned {
+	for at, p := range r.owned {
 		if which(p) {
 			gone = append(gone, p)
-			delete(r.owned, id)
-			delete(r.waits, id)
+			delete(r.owned, at)
+			delete(r.waits, at)
 		}
 	}
 	r.joined = member && r.joined
 	r.tellHomesLocked()
 	if len(gone) > 0 {
-		r.log.Info("partitions taken away", "taken", len(gone), "owned", len(r.owned), "still_member", member)
+		r.log.Info("partitions taken away", "group", r.options.Group, "taken", len(gone), "owned", len(r.owned), "still_member", member)
 	}
 	r.mu.Unlock()
 	for _, p := range gone {
-		r.steer(p.id)
+		r.steer(p.place)
 	}
 	return gone
 }
 
 // tellHomesLocked tells the router what this node owns.
-func (r *Replies) tellHomesLocked() {
+func (r *consumer) tellHomesLocked() {
 	total := r.total.Load()
-	if total == 0 {
+	if total == 0 || r.homes == nil {
 		return // not known yet: count tells later
 	}
-	if r.leaving {
-		r.options.Sink.SetHomes(routing.NewHomes(total, nil))
-		return
+	var owned []int32
+	for at := range r.owned {
+		if !r.leaving {
+			owned = append(owned, at.id)
+		}
 	}
-	r.options.Sink.SetHomes(routing.NewHomes(total, slices.Sorted(maps.Keys(r.owned))))
+	slices.Sort(owned)
+	r.homes(routing.NewHomes(total, owned))
+}
+
+// places lists partitions.
+func places(of map[string][]int32) (all []place) {
+	for topic, ids := range of {
+		for _, id := range ids {
+			all = append(all, place{topic, id})
+		}
+	}
+	return all
 }
 
 // count learns how many partitions the reply topic has: services hash keys over
 // all of them.
-func (r *Replies) count(ctx context.Context, client *kgo.Client) {
+func (r *consumer) count(ctx context.Context, client *kgo.Client) {
+	if r.homes == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
-	n, err := admin{Client: kadm.NewClient(client)}.partitions(ctx, r.options.Topic)
+	n, err := admin{Client: kadm.NewClient(client)}.partitions(ctx, r.topics[0])
 	if err != nil {
-		r.log.Debug("partitions of the reply topic unknown", "topic", r.options.Topic, "err", err)
+		r.log.Debug("partitions of the reply topic unknown", "topic", r.topics[0], "err", err)
 		return
 	}
 	r.mu.Lock()
@@ -134,7 +149,7 @@ func (r *Replies) count(ctx context.Context, client *kgo.Client) {
 // once. By default it waits up to a second for more changes, and a member that
 // missed the answer learns it at its next heartbeat, seconds later. A cluster
 // that does not let this be set serves as well, more slowly.
-func (r *Replies) hurry(ctx context.Context, client *kgo.Client) {
+func (r *consumer) hurry(ctx context.Context, client *kgo.Client) {
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
 	zero := "0"
@@ -154,8 +169,8 @@ func (r *Replies) hurry(ctx context.Context, client *kgo.Client) {
 
 // watch counts the reply topic's partitions, often until it knows and then now
 // and again, for the topic may grow.
-func (r *Replies) watch(ctx context.Context, client *kgo.Client) {
-	for ctx.Err() == nil {
+func (r *consumer) watch(ctx context.Context, client *kgo.Client) {
+	for ctx.Err() == nil && r.homes != nil {
 		r.count(ctx, client)
 		pause := countEvery
 		if r.total.Load() == 0 {

@@ -42,7 +42,9 @@ func encode(q *routing.Request, replyTopic string, deadline time.Time) *pending 
 	}
 	if q.ID != "" {
 		b.text(RequestIDHeader, string(q.ID))
-		b.text(ReplyTopicHeader, replyTopic)
+		if q.Entity == "" { // else an event answers, and not a reply
+			b.text(ReplyTopicHeader, replyTopic)
+		}
 		if q.ReplyPartition != routing.NoPartition {
 			b.number(ReplyPartitionHeader, int64(q.ReplyPartition))
 		}
@@ -71,7 +73,11 @@ func encode(q *routing.Request, replyTopic string, deadline time.Time) *pending 
 func (p *pending) fill(b *builder, body []byte) *pending {
 	q := p.request
 	key := q.Call.Key
-	if key == nil {
+	switch {
+	case key != nil:
+	case q.Entity != "":
+		key = b.value(q.Entity)
+	default:
 		key = b.value(string(q.Session))
 	}
 	p.record = kgo.Record{

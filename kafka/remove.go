@@ -33,7 +33,7 @@ func RemoveMembers(ctx context.Context, c Config, group, protocol string, member
 
 // RemoveMembers is the function of that name for this node's own group, over the
 // connections that it has, followed by a Nudge.
-func (r *Replies) RemoveMembers(ctx context.Context, members []Member) error {
+func (r *consumer) RemoveMembers(ctx context.Context, members []Member) error {
 	client := r.client.Load()
 	if client == nil {
 		c := r.config

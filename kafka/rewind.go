@@ -23,7 +23,7 @@ const (
 // rewinding is what Rewind asks of the goroutine that polls.
 type rewinding struct {
 	to        time.Time
-	owned     map[int32]*holding // before committed was read
+	owned     map[place]*holding // before committed was read
 	starts    kadm.ListedOffsets // the first record not before to
 	committed kadm.OffsetResponses
 	done      chan struct{} // closed when it has been carried out
@@ -41,24 +41,24 @@ type rewinding struct {
 // It blocks until the partitions have been set back, not until their replies
 // were delivered. An error means that some may not have been: ask again.
 // Partitions that this node gains soon after are rewound as well.
-func (r *Replies) Rewind(ctx context.Context, by time.Duration) error {
+func (r *consumer) Rewind(ctx context.Context, by time.Duration) error {
 	client := r.client.Load()
 	if client == nil {
-		return errors.New("kafka: rewind: replies are not being read")
+		return errors.New("kafka: rewind: nothing is being read")
 	}
 	now := time.Now()
 	r.mu.Lock()
 	r.rewindTo, r.rewindUntil = now.Add(-by), now.Add(rewindLasts)
 	to := r.rewindTo
 	r.mu.Unlock()
-	r.log.Info("replies are read again", "topic", r.options.Topic, "since", to)
+	r.log.Info(r.noun+" are read again", "group", r.options.Group, "since", to)
 	return r.rewind(ctx, client, to)
 }
 
 // rewind sets all owned partitions back that have not been set back to this time.
-func (r *Replies) rewind(ctx context.Context, client *kgo.Client, to time.Time) error {
+func (r *consumer) rewind(ctx context.Context, client *kgo.Client, to time.Time) error {
 	admin, owned := kadm.NewClient(client), r.holdings()
-	starts, err := admin.ListOffsetsAfterMilli(ctx, r.options.SharedTime(to).UnixMilli(), r.options.Topic)
+	starts, err := admin.ListOffsetsAfterMilli(ctx, r.options.SharedTime(to).UnixMilli(), r.topics...)
 	if err == nil {
 		err = starts.Error()
 	}
@@ -84,18 +84,18 @@ func (r *Replies) rewind(ctx context.Context, client *kgo.Client, to time.Time) 
 	}
 }
 
-func (r *Replies) holdings() map[int32]*holding {
+func (r *consumer) holdings() map[place]*holding {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := make(map[int32]*holding, len(r.owned))
-	for id, p := range r.owned {
-		all[id] = p.holding
+	all := make(map[place]*holding, len(r.owned))
+	for at, p := range r.owned {
+		all[at] = p.holding
 	}
 	return all
 }
 
 // rewindLaterLocked has partitions rewound that came in the midst of it.
-func (r *Replies) rewindLaterLocked() {
+func (r *consumer) rewindLaterLocked() {
 	select {
 	case r.gained <- struct{}{}:
 	default:
@@ -103,7 +103,7 @@ func (r *Replies) rewindLaterLocked() {
 }
 
 // pollContext ends when a rewind is asked for, too.
-func (r *Replies) pollContext(ctx context.Context) context.Context {
+func (r *consumer) pollContext(ctx context.Context) context.Context {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.polling == nil || r.polling.Err() != nil {
@@ -116,7 +116,7 @@ func (r *Replies) pollContext(ctx context.Context) context.Context {
 }
 
 // interrupt ends a poll that waits for records.
-func (r *Replies) interrupt() {
+func (r *consumer) interrupt() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopPoll != nil {
@@ -126,7 +126,7 @@ func (r *Replies) interrupt() {
 
 // obey carries out a rewind that was asked for. It is called by the goroutine
 // that polls, while no rebalance can happen and all that was polled is counted.
-func (r *Replies) obey(client *kgo.Client) {
+func (r *consumer) obey(client *kgo.Client) {
 	var ask *rewinding
 	select {
 	case ask = <-r.orders:
@@ -134,36 +134,38 @@ func (r *Replies) obey(client *kgo.Client) {
 		return
 	}
 	defer close(ask.done)
-	set := make(map[int32]kgo.EpochOffset)
+	set := make(map[string]map[int32]kgo.EpochOffset)
+	var moved []place
 	r.mu.Lock()
-	for id, p := range r.owned {
-		start, ok := ask.starts.Lookup(r.options.Topic, id)
+	for at, p := range r.owned {
+		start, ok := ask.starts.Lookup(at.topic, at.id)
 		switch {
 		case !ok || p.rewound.Equal(ask.to):
-		case p.holding != ask.owned[id]:
+		case p.holding != ask.owned[at]:
 			r.rewindLaterLocked() // its former owner may have committed more than we know
 		default:
-			if at, ok := ask.committed.Lookup(r.options.Topic, id); ok {
-				p.raise(at.At)
+			if known, ok := ask.committed.Lookup(at.topic, at.id); ok {
+				p.raise(known.At)
 			}
 			again := p.again(start.Offset)
 			again.rewound = ask.to
-			r.owned[id] = again
-			set[id] = kgo.EpochOffset{Epoch: -1, Offset: again.upTo}
+			r.owned[at] = again
+			putAt(set, at, kgo.EpochOffset{Epoch: -1, Offset: again.upTo})
+			moved = append(moved, at)
 		}
 	}
 	r.mu.Unlock()
 	if len(set) == 0 {
 		return
 	}
-	client.SetOffsets(map[string]map[int32]kgo.EpochOffset{r.options.Topic: set})
-	for id := range set {
-		r.steer(id)
+	client.SetOffsets(set)
+	for _, at := range moved {
+		r.steer(at)
 	}
 }
 
 // rewindGained rewinds what this node gains soon after a rewind, until ctx ends.
-func (r *Replies) rewindGained(ctx context.Context, client *kgo.Client) {
+func (r *consumer) rewindGained(ctx context.Context, client *kgo.Client) {
 	for {
 		select {
 		case <-ctx.Done():

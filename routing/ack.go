@@ -13,6 +13,7 @@ type unacked struct {
 	service  *Service
 	digest   uint64
 	deadline time.Time
+	entity   string
 
 	from    RecordAt  // the reply's record: what tells one reply from another
 	since   time.Time // when it was first ready for the client
@@ -31,7 +32,7 @@ type unacked struct {
 // unackedOf is a delivery before it is acknowledged.
 func unackedOf(o *open, d Delivery) unacked {
 	now := time.Now()
-	u := unacked{Delivery: d, n: o.n, service: o.Service, digest: o.Call.Digest, deadline: o.Deadline, since: now, at: now, safe: d.Reply == nil || o.follows != "", spilled: o.spilled, follows: o.follows}
+	u := unacked{Delivery: d, n: o.n, service: o.Service, digest: o.Call.Digest, deadline: o.Deadline, entity: o.Entity, since: now, at: now, safe: d.Reply == nil || o.follows != "", spilled: o.spilled, follows: o.follows}
 	if d.Reply != nil {
 		u.from, u.bytes = d.Reply.From, len(d.Reply.Body)
 	}
@@ -44,7 +45,7 @@ func unackedOf(o *open, d Delivery) unacked {
 // row is what the table keeps of the request whose outcome this is.
 func (u *unacked) row(session SessionID) Row {
 	return Row{
-		Session: session, N: u.n, Service: u.service.Name, ClientID: u.ClientID, Digest: u.digest, Deadline: u.deadline, Had: u.had, Follows: u.follows,
+		Session: session, N: u.n, Service: u.service.Name, ClientID: u.ClientID, Digest: u.digest, Deadline: u.deadline, Had: u.had, Follows: u.follows, Entity: u.entity,
 		WantTrace: u.Trace != nil, WantHeaders: u.WantHeaders,
 	}
 }

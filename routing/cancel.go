@@ -14,7 +14,7 @@ func (s *Session) Cancel(clientID string) bool {
 	if o == nil {
 		return false
 	}
-	s.failLocked(o, &Error{Word: Cancelled, Message: "the client cancelled the request", Outcome: Unknown})
+	s.failLocked(o, &Error{Word: Cancelled, Message: "the client cancelled the request", Outcome: o.certainty()})
 	s.recallLocked(o)
 	return true
 }
@@ -47,7 +47,7 @@ const (
 // for it any longer. The request has just ended.
 func (s *Session) recallLocked(o *open) {
 	switch {
-	case !o.Service.Cancel:
+	case !o.Service.Cancel, o.unsent:
 	case o.follows != "" || o.unkept(): // others may wait for it, or come to
 	case o.stream != nil && o.stream.outcome != "": // the service has answered: only its client was not ready
 	case o.adopted:
@@ -55,7 +55,7 @@ func (s *Session) recallLocked(o *open) {
 	default:
 		s.router.recalls.put(&Request{
 			Session: s.id, Subject: s.subject, Service: o.Service, Call: o.Call, Deadline: o.Deadline,
-			ReplyPartition: NoPartition, Cancels: o.ID, from: s.router,
+			ReplyPartition: NoPartition, Entity: o.Entity, Cancels: o.ID, from: s.router,
 		})
 	}
 }

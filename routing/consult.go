@@ -20,7 +20,7 @@ func (s *Session) consult(call *Call, service *Service, own, from Sink, now time
 	if call.Notify {
 		return "", nil // nothing comes back
 	}
-	o, again, e := s.enter(call, service, own, from, now)
+	o, again, e := s.enter(call, service, "", own, from, now)
 	if e == nil && !again {
 		reply := answerOf(event, key)
 		reply.ID, reply.Final, reply.Consumed, reply.ConsumedBy = o.ID, true, now, s.router.node

@@ -38,7 +38,7 @@
 // that others fill. submit.go is the way in, deliver.go and relay.go the way back,
 // ack.go, hold.go, resume.go, look.go and reclaim.go what makes it survive. order.go
 // puts the parts of a streamed answer in order, stream.go lets them wait for a client
-// that is not ready. cancel.go tells services that nobody waits any longer. fence.go
+// that is not ready. entity.go is for services that events answer, cancel.go tells services that nobody waits any longer. fence.go
 // keeps a process silent that slept. kept.go has the nouns of kept requests, keep.go
 // makes them, await.go and follow.go bring their answers. affinity.go makes ids that
 // hash home, wheel.go
@@ -136,6 +136,11 @@
 // So the table catches up first ([Relay].CatchUp), or the parts of an answer without
 // numbers would change places, and the first pass for ones that had been delivered.
 // With the table away nobody waits for it: replies come before their order.
+//
+// A request that an event answers is produced by another goroutine (Router.sendAwaited), once
+// the table has its wait: any node may consume the event, and at once. Its session may
+// have left this node by then; it is produced all the same, for its next owner waits
+// for it. Only a request that has its outcome is not.
 //
 // Between the table's naming a node the owner and the session's being there,
 // replies for it arrive: so the session is filed, as resuming, before the table is

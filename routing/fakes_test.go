@@ -37,9 +37,10 @@ func (p *topic) last() *Request {
 
 // cluster is a Table that remembers, and judges strangers by a function.
 type cluster struct {
-	mu    sync.Mutex
-	log   []string
-	judge func([]*Reply) []Verdict
+	mu     sync.Mutex
+	log    []string
+	judge  func([]*Reply) []Verdict
+	awaits error // what Await answers
 
 	fenced atomic.Bool
 	unsure atomic.Bool // it cannot say who owns a session
@@ -74,6 +75,19 @@ func (c *cluster) Claim(row Row, _ Claimed) bool { c.note("claim %d", row.N); re
 func (c *cluster) Left(_ SessionID, epoch uint64) { c.note("left %d", epoch) }
 
 func (c *cluster) Unhold(id RequestID) { c.note("unhold %s", id) }
+
+func (c *cluster) Await(_ context.Context, waits []Wait) []error {
+	errs := make([]error, len(waits))
+	for i, w := range waits {
+		c.note("await %s %s", w.Service, w.Key)
+		c.mu.Lock()
+		errs[i] = c.awaits
+		c.mu.Unlock()
+	}
+	return errs
+}
+
+func (c *cluster) Unwait(about Entity, _ RequestID) { c.note("unwait %s %s", about.Service, about.Key) }
 
 func (c *cluster) Resume(context.Context, Resumption) (Resumed, error) {
 	return Resumed{}, ErrSessionGone

@@ -34,7 +34,7 @@ func (s *Session) attachTo(from Sink, call *Call, id RequestID) *Error {
 	if s.router.table.Fenced(now) {
 		return refuse(Unavailable, true, "this node has slept, and does not know yet whether it may go on")
 	}
-	o, again, err := s.enter(call, attachService, nil, from, now)
+	o, again, err := s.enter(call, attachService, "", nil, from, now)
 	if err == nil && !again {
 		o.kept(id, nil)
 	}

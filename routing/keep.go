@@ -65,6 +65,8 @@ func (r *Router) newKeeping(call *Call, subject string) (*keeping, *Error) {
 	switch {
 	case service == nil:
 		return nil, refuse(UnknownService, false, "there is no service %q", call.Service)
+	case service.Entity != nil:
+		return nil, refuse(InvalidRequest, false, "%s is answered by events: its answer cannot be kept to be collected later", service.Name)
 	case r.table.Fenced(now):
 		return nil, refuse(Unavailable, true, "this node has slept, and does not know yet whether it may go on")
 	case !r.admit():

@@ -19,6 +19,8 @@ type open struct {
 	spilled  bool      // the table holds parts that are acknowledged
 	stream   *stream   // nil until it is needed
 	unsafe   bool      // the table has not written its row yet
+	unsent   bool      // the table is to know of its wait before it is produced
+	over     bool      // it has its outcome
 	deadline timer
 
 	follows  RequestID // the kept request whose outcome is this one's, once it is known; "" for others
@@ -42,7 +44,7 @@ func (o *open) unkept() bool {
 // row is what the table keeps of the request.
 func (o *open) row() Row {
 	row := Row{
-		Session: o.session.id, N: o.n, Service: o.Service.Name, ClientID: o.Call.ClientID, Digest: o.Call.Digest, Deadline: o.Deadline, Follows: o.follows,
+		Session: o.session.id, N: o.n, Service: o.Service.Name, ClientID: o.Call.ClientID, Digest: o.Call.Digest, Deadline: o.Deadline, Follows: o.follows, Entity: o.Entity,
 		WantTrace: o.Call.WantTrace, WantHeaders: o.Call.WantHeaders,
 	}
 	if o.stream != nil {
@@ -65,7 +67,7 @@ func (o *open) expire(now time.Time) {
 	}
 	s.router.log.Info("request timed out", "request", string(o.ID), "service", o.Service.Name, "accepted", !o.accepted.IsZero())
 	s.loseAheadLocked(o, DropGap)
-	s.endLocked(o, Timeout, Delivery{Err: &Error{Word: Timeout, Message: "the service did not answer in time", Outcome: Unknown, Retry: false}}, "")
+	s.endLocked(o, Timeout, Delivery{Err: &Error{Word: Timeout, Message: "the service did not answer in time", Outcome: o.certainty(), Retry: false}}, "")
 }
 
 // produced takes the producer's word on a request of this router's.

@@ -78,6 +78,9 @@ func (v view) Announce(s SessionRow) {
 	v.write(func() { v.sessions[s.ID] = &entry{SessionRow: s, owner: v.node, rows: make(map[uint64]Row)} })
 }
 
+func (v view) Await(_ context.Context, waits []Wait) []error { return make([]error, len(waits)) }
+func (view) Unwait(Entity, RequestID)                        {}
+
 func (view) Fenced(time.Time) bool { return false }
 
 func (v view) End(id SessionID) {

@@ -40,7 +40,7 @@ func (r *Router) Deliver(ctx context.Context, replies []*Reply) {
 		}
 		select {
 		case r.strangers <- reply:
-			r.crowded(reply.From.Partition)
+			r.crowded(stretch{reply.From.Topic, reply.From.Partition})
 		case <-ctx.Done():
 			return
 		}

@@ -152,7 +152,7 @@ type brake struct {
 	waits map[int32]bool
 }
 
-func (b *brake) Wait(partition int32, wait bool) {
+func (b *brake) Wait(_ string, partition int32, wait bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.waits[partition] = wait

@@ -48,6 +48,10 @@ type Service struct {
 	// Check answers what is wrong with a request's body, nothing where it is right.
 	// It is called before a request is sent, by any goroutine; nil: any body will do.
 	Check func(body []byte) []Fault
+
+	// Entity, if not nil, says that the service is answered by events, and what the
+	// event that answers a call must be about. It does not block.
+	Entity func(*Call) (string, error)
 }
 
 // Call is what a door asks on behalf of a client. The router keeps it, and
@@ -102,7 +106,8 @@ type Request struct {
 	Service        *Service
 	Call           *Call
 	Deadline       time.Time
-	ReplyPartition int32 // a home partition of this node, or NoPartition
+	ReplyPartition int32  // a home partition of this node, or NoPartition
+	Entity         string // what the event that answers is about; "" where the service replies
 
 	// Cancels, if not "", makes it no request but the end of one, for the same
 	// service and under the same key: of its Call nothing else is meant.

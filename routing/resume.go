@@ -212,12 +212,15 @@ func (s *Session) adoptRowLocked(row Row) {
 	}
 	o := &open{session: s, n: row.N, submitted: now, adopted: true, follows: row.Follows}
 	o.Request = Request{
-		Session: s.id, Subject: s.subject, Service: service, Deadline: row.Deadline, ReplyPartition: NoPartition, open: o, from: r,
+		Session: s.id, Subject: s.subject, Service: service, Deadline: row.Deadline, ReplyPartition: NoPartition, Entity: row.Entity, open: o, from: r,
 		Call: &Call{Door: DoorWS, ClientID: row.ClientID, Digest: row.Digest, Service: row.Service, WantTrace: row.WantTrace, WantHeaders: row.WantHeaders},
 	}
 	if row.Had != nil {
 		o.parts, o.newest = row.Had.Parts, row.Had.Newest
 		o.streamed().had = row.Had
+	}
+	if row.Entity != "" {
+		o.ID = bareID(s.id, row.N)
 	}
 	r.inFlight.Add(1)
 	s.rememberLocked(o, due)

@@ -88,6 +88,7 @@ type Router struct {
 	expired   *queue[*Session] // whose services are to be told, once the table is sure
 	keepers   keepers          // requests to be kept
 	waiters   waiters          // who waits for kept requests
+	unsent    *queue[*open]    // requests whose wait for an event is to be registered
 }
 
 // New makes a router. It serves as soon as Run does.
@@ -95,7 +96,7 @@ func New(o Options) *Router {
 	r := &Router{
 		node: o.Node, services: make(map[string]*Service), producer: o.Producer, table: o.Table,
 		observer: o.Observer, log: o.Log, limits: o.Limits.withDefaults(), wheel: newWheel(), responders: o.Responders,
-		astray: newQueue[*Reply](), holds: newQueue[Holding](), muted: newQueue[func()](),
+		astray: newQueue[*Reply](), holds: newQueue[Holding](), muted: newQueue[func()](), unsent: newQueue[*open](),
 		recalls: newQueue[*Request](), expired: newQueue[*Session](),
 		keepers: keepers{queue: newQueue[*keeping]()},
 	}
@@ -148,6 +149,7 @@ func (r *Router) Run(ctx context.Context) {
 	running.Go(func() { r.unmute(ctx) })
 	running.Go(func() { r.recall(ctx) })
 	running.Go(func() { r.farewell(ctx) })
+	running.Go(func() { r.sendAwaited(ctx) })
 	running.Go(func() { r.keepAll(ctx) })
 	running.Go(func() { r.await(ctx) })
 	r.relay(ctx)

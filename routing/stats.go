@@ -21,6 +21,7 @@ const (
 	Drops    Counter = "drops"   // label: a Drop
 	Refusals Counter = "refused" // label: an error word, or a door's close word
 	Recalls  Counter = "recalls" // label: a Recall
+	Events   Counter = "events"  // label: an EventFate
 	Keeps    Counter = "kept"    // label: one of the words below
 )
 
@@ -57,6 +58,17 @@ const (
 	DropTooLarge       Drop = "too_large"       // the client got an error instead
 	DropSessionGone    Drop = "session_gone"    // its client left before it was written
 	DropHeldFull       Drop = "held_full"       // as much is held for its session as may be
+)
+
+// EventFate is what became of an event that was consumed.
+type EventFate string
+
+const (
+	EventUnrelated EventFate = "unrelated"        // no service's condition holds
+	EventUnawaited EventFate = "unawaited"        // one does, and nobody waits
+	EventAnswered  EventFate = "answered"         // it answers a request, or several
+	EventNotJSON   EventFate = "not_json"         // a condition asks for its value, which is not JSON
+	EventStrange   EventFate = "condition_failed" // a condition asks for what it has not
 )
 
 // Observer is told what happens, on the hot path: its methods are called from

@@ -46,11 +46,14 @@ func (s *Session) submit(call *Call, own, from Sink) (RequestID, *Error) {
 		r.producer.Produce(&q)
 		return "", nil
 	}
-	o, again, err := s.enter(call, service, own, from, now)
+	about, err := entityOf(service, call)
 	if err != nil {
 		return "", err
 	}
+	o, again, err := s.enter(call, service, about, own, from, now)
 	switch {
+	case err != nil:
+		return "", err
 	case again:
 	case call.IdempotencyKey != "":
 		if err := s.keepFor(o); err != nil {
@@ -61,6 +64,8 @@ func (s *Session) submit(call *Call, own, from Sink) (RequestID, *Error) {
 			}
 			return "", err
 		}
+	case about != "":
+		r.unsent.put(o)
 	default:
 		r.producer.Produce(&o.Request)
 	}
@@ -80,7 +85,7 @@ func (s *Session) request(call *Call, service *Service, now time.Time) Request {
 }
 
 // enter makes a call an open request, or finds the one that it repeats.
-func (s *Session) enter(call *Call, service *Service, own, from Sink, now time.Time) (o *open, again bool, err *Error) {
+func (s *Session) enter(call *Call, service *Service, about string, own, from Sink, now time.Time) (o *open, again bool, err *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != live {
@@ -101,7 +106,11 @@ func (s *Session) enter(call *Call, service *Service, own, from Sink, now time.T
 	s.counter++
 	o = &open{Request: s.request(call, service, now), session: s, n: s.counter, own: own, submitted: now}
 	o.Request.open = o
-	o.ID, o.ReplyPartition = s.router.minter.mint(s.id, o.n, service.Partitioner)
+	if about == "" {
+		o.ID, o.ReplyPartition = s.router.minter.mint(s.id, o.n, service.Partitioner)
+	} else {
+		o.ID, o.Entity, o.unsent = bareID(s.id, o.n), about, true
+	}
 	if call.Limited {
 		o.streamed().limit(call.Credit)
 	}
@@ -167,7 +176,9 @@ func (s *Session) rememberLocked(o *open, due time.Time) {
 // before, the next owner must know that the client still waits.
 func (s *Session) forgetLocked(o *open, outcome Word) {
 	s.dropLocked(o)
+	o.over = true
 	if outcome != OK && outcome != FromService {
+		s.router.unwait(o)
 		s.late[s.lateAt%lateMemory] = o.n
 		s.lateAt++
 	}

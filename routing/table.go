@@ -12,6 +12,7 @@ type Table interface {
 	Sessions
 	Rows
 	Relay
+	Waits
 	Fence
 	Results
 }
@@ -98,6 +99,17 @@ type Relay interface {
 	CatchUp(ctx context.Context)
 }
 
+// Waits keeps which requests are answered by events. Who consumes an event asks for
+// them elsewhere.
+type Waits interface {
+	// Await registers waits, behind all that this node has queued before. It answers
+	// an error for each, in their order, nil where the table has it; ErrCrowded among
+	// them. It blocks, for a bounded time.
+	Await(ctx context.Context, waits []Wait) []error
+	// Unwait forgets a wait, soon. It does not block.
+	Unwait(about Entity, id RequestID)
+}
+
 // Fence keeps a process that slept from going on as if nothing had happened: the
 // other nodes may have taken it for dead.
 type Fence interface {
@@ -136,7 +148,8 @@ type Row struct {
 	Had      *Progress // what its client has acknowledged of a streamed answer; nil for nothing
 	Follows  RequestID // the kept request whose outcome is this one's; "" for none
 
-	WantTrace, WantHeaders bool // as Call's
+	WantTrace, WantHeaders bool   // as Call's
+	Entity                 string // as Request.Entity
 }
 
 // Verdict is what became of a reply that was routed.

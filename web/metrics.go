@@ -28,10 +28,12 @@ type Metrics struct {
 	refused  *prometheus.CounterVec   // reason
 	recalls  *prometheus.CounterVec   // result
 	kept     *prometheus.CounterVec   // event
+	events   *prometheus.CounterVec   // fate
 
 	// What the hot path needs is resolved before: looking labels up hashes them.
 	produce, service, relay, push, ack prometheus.Observer
 	home, relayed                      tally
+	unrelated                          prometheus.Counter
 	series                             atomic.Pointer[map[string]*series] // by service; replaced as a whole
 	growing                            sync.Mutex                         // guards the replacement of series
 }
@@ -67,9 +69,10 @@ func NewMetrics(g Gauges) *Metrics {
 		kept:    counters("parley_kept_requests_total", "What happened to requests whose answers are collected.", "event"),
 		refused: counters("parley_refused_total", "Requests and connections that were refused, and why.", "reason"),
 		recalls: counters("parley_cancels_total", "Services that were to be told that nobody waits any longer.", "result"),
+		events:  counters("parley_events_total", "Events that were consumed for services that are answered by them, and what became of them.", "fate"),
 	}
 	m.series.Store(new(map[string]*series))
-	m.registry.MustRegister(m.requests, m.seconds, m.stages, m.replies, m.drops, m.refused, m.recalls, m.kept,
+	m.registry.MustRegister(m.requests, m.seconds, m.stages, m.replies, m.drops, m.refused, m.recalls, m.kept, m.events,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.resolve()
 	m.watch(g)
@@ -102,6 +105,7 @@ func (m *Metrics) resolve() {
 	for _, event := range []string{routing.KeptMade, routing.KeptJoined, routing.KeptAnswered, routing.KeptCancelled, routing.KeptExpired} {
 		m.kept.WithLabelValues(event)
 	}
+	m.unrelated = m.events.WithLabelValues(string(routing.EventUnrelated))
 }
 
 // Registry is where others, such as the hooks of Kafka's client, add theirs.
@@ -178,6 +182,12 @@ func (m *Metrics) Count(counter routing.Counter, label string) {
 		m.refused.WithLabelValues(label).Inc()
 	case routing.Recalls:
 		m.recalls.WithLabelValues(label).Inc()
+	case routing.Events:
+		if label == string(routing.EventUnrelated) {
+			m.unrelated.Inc() // of which there may be very many
+		} else {
+			m.events.WithLabelValues(label).Inc()
+		}
 	}
 }
 

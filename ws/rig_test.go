@@ -330,6 +330,11 @@ func (*oneNode) Look(context.Context, routing.SessionID) (routing.Looked, error)
 func (*oneNode) Owns(context.Context, routing.SessionID, uint64) (bool, error) { return true, nil }
 func (*oneNode) Fenced(time.Time) bool                                         { return false }
 
+func (*oneNode) Await(_ context.Context, waits []routing.Wait) []error {
+	return make([]error, len(waits))
+}
+func (*oneNode) Unwait(routing.Entity, routing.RequestID) {}
+
 // counted is an Observer that remembers what was refused.
 type counted struct {
 	nobody

@@ -109,13 +109,14 @@ type ServiceConfig struct {
 	Cancel         bool         `key:"cancel" help:"write a cancel record to the topic when the client of an open request cancels it or leaves for good"`
 	Forward        string       `key:"forward" help:"URL of an HTTP service that parley worker hands this service's requests to"`
 	Answer         AnswerConfig `key:"answer"`
-	ForwardHeaders []string     `key:"forward_headers" help:"HTTP request headers that become record headers; a * at the end stands for any rest"`
+	ForwardHeaders []string     `key:"forward_headers" help:"HTTP request headers that become record headers; * at the end stands for any rest"`
 }
 
 // AnswerConfig says where a service's answers come from, unless that is the reply
 // topic.
 type AnswerConfig struct {
-	View ViewConfig `key:"view"`
+	View   ViewConfig   `key:"view"`
+	Events EventsConfig `key:"events"`
 }
 
 // ViewConfig has a service answer from the newest event of each key of a topic.
@@ -127,6 +128,13 @@ type ViewConfig struct {
 type Schemas struct {
 	Request Schema `key:"request" help:"JSON Schema (2020-12) of requests, or its file: others are refused as invalid_params"`
 	Reply   Schema `key:"reply" help:"JSON Schema of replies, or its file: for people and programs, not enforced"`
+}
+
+// EventsConfig has requests answered by events.
+type EventsConfig struct {
+	Topic string `key:"topic" help:"topic of events, by whose key they are about something; empty: the service replies"`
+	Key   string `key:"key" help:"CEL over request (the body as JSON): what the event is to be about; empty: the request's record key"`
+	Until string `key:"until" help:"CEL over event (the value as JSON), key and headers: the first event of which it is true answers"`
 }
 
 // SessionsConfig bounds one session and its socket.

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"parley/kafka"
 )
 
 // The rules, a function a section. Those of redis are in configrulesredis.go.
@@ -113,6 +115,10 @@ func (k *checker) service(name string, s ServiceConfig) {
 	if between(k, key+".timeout", s.Timeout, Duration(time.Millisecond), 24*minutes(60)); s.Timeout > s.MaxTimeout {
 		k.beside(key+".timeout", key+".max_timeout", s.Timeout, "no more than max_timeout, which is %v", s.MaxTimeout)
 	}
+	k.answer(key+".answer.events.", s.Answer.Events)
+	if s.Answer.View.Topic != "" && s.Answer.Events.Topic != "" {
+		k.beside(key+".answer.events.topic", key+".answer.view.topic", s.Answer.Events.Topic, "it or answer.view.topic")
+	}
 	k.schema(key+".schema.request", s.Schema.Request)
 	k.schema(key+".schema.reply", s.Schema.Reply)
 	k.oneOf(key+".dialect", s.Dialect, "parley")
@@ -123,6 +129,31 @@ func (k *checker) service(name string, s ServiceConfig) {
 	k.forward(key+".forward", s.Forward)
 	for _, header := range s.ForwardHeaders {
 		k.header(key+".forward_headers", header)
+	}
+}
+
+// answer wants conditions that can be asked.
+func (k *checker) answer(key string, e EventsConfig) {
+	if e == (EventsConfig{}) {
+		return
+	}
+	switch e.Topic {
+	case "":
+		k.missing(key+"topic", "want the topic of the events that answer")
+	case k.config.Kafka.ReplyTopic:
+		k.beside(key+"topic", "kafka.reply_topic", e.Topic, "another topic than kafka.reply_topic")
+	default:
+		k.topic(key+"topic", e.Topic)
+	}
+	if e.Key != "" {
+		if _, err := kafka.CompileKey(e.Key); err != nil {
+			k.bad(key+"key", e.Key, "is not an expression for a key: %v", err)
+		}
+	}
+	if e.Until == "" {
+		k.missing(key+"until", "want a condition such as event.state == \"DONE\"")
+	} else if _, err := kafka.CompileCondition(e.Until); err != nil {
+		k.bad(key+"until", e.Until, "is not a condition: %v", err)
 	}
 }
 

@@ -44,7 +44,7 @@ func TestCornersOfYAML(t *testing.T) {
 		{"text for a section", "kafka: h:1", "p:1: kafka: is a single value: want a section with brokers, client_id, group, group_protocol, reply_topic, create_topics, reply_partitions, reply_retention, replication, delivery_timeout, buffered_records, tls or sasl"},
 		{"a list of services", "services: [orders]", "p:1: services: is a list: want services by name"},
 		{"text for a service", "services: {orders: topic}", "p:1: services.orders: is a single value: want a section with topic, timeout, max_timeout, dialect, partitioner, description, schema, wait, cancel, forward, answer or forward_headers"},
-		{"text for a section of a service", "services: {a.b: {answer: topic}}", "p:1: services.a.b.answer: is a single value: want a section with view"},
+		{"text for a section of a service", "services: {a.b: {answer: topic}}", "p:1: services.a.b.answer: is a single value: want a section with view or events"},
 		{"an unknown key of one", "services: {a.b: {answer: {view: {topik: c}}}}", "p:1: services.a.b.answer.view.topik: is not a key: did you mean services.a.b.answer.view.topic?"},
 		{"a section for a key", "? {a: b}\n: c\n", "p:1: has a section for a key: want a name"},
 		{"null for a key", "kafka: {~: c}", "p:1: kafka: has nothing for a key: want a name"},

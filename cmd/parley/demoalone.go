@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"parley/kafka"
 )
@@ -17,7 +20,7 @@ func runDemo(ctx context.Context, args []string, _, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	brokers := flags.String("kafka", "127.0.0.1:9092", "`brokers`, host:port by comma")
 	flags.Usage = func() {
-		fmt.Fprint(stderr, "Usage: parley demo [flags]\n\nThe demo services orders, basket, customer and echo on <name>.requests.\n\n")
+		fmt.Fprint(stderr, "Usage: parley demo [flags]\n\nThe demo services orders, basket, customer, echo and checkout on <name>.requests.\n\n")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -35,7 +38,7 @@ func runDemo(ctx context.Context, args []string, _, stderr io.Writer) int {
 }
 
 func demoAlone(ctx context.Context, brokers []string, log *slog.Logger) error {
-	var topics []kafka.Topic
+	topics := []kafka.Topic{{Name: defaultService(checkoutService).Topic}, {Name: checkoutEvents}}
 	for _, name := range demoTopics() {
 		topics = append(topics, kafka.Topic{Name: name})
 	}
@@ -49,6 +52,13 @@ func demoAlone(ctx context.Context, brokers []string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	line, err := newPipeline(defaultService(checkoutService).Topic, checkoutEvents, log, kgo.SeedBrokers(brokers...))
+	if err != nil {
+		return err
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { line.run(ctx) })
 	log.Info("demo services run", "kafka", brokers)
 	return shop.Run(ctx)
 }

@@ -8,6 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"parley/kafka"
 )
@@ -101,8 +104,16 @@ func dev(ctx context.Context, o devOptions, log *slog.Logger, stdout, stderr io.
 	// still answered.
 	shopCtx, stopShop := context.WithCancel(context.Background())
 	shopEnded := make(chan struct{})
+	line, err := newPipeline(defaultService(checkoutService).Topic, checkoutEvents, log, kgo.SeedBrokers(servers.brokers...))
+	if err != nil {
+		stopShop()
+		return err
+	}
 	go func() {
 		defer close(shopEnded)
+		var running sync.WaitGroup
+		defer running.Wait()
+		running.Go(func() { line.run(shopCtx) })
 		if err := shop.Run(shopCtx); err != nil {
 			log.Error("the demo services end", "err", err)
 		}

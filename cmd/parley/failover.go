@@ -40,7 +40,13 @@ func (f *failover) Left(node routing.NodeID, boot, member string) {
 }
 
 // Changed asks the group for its news.
-func (f *failover) Changed() { f.node.replies.Nudge() }
+func (f *failover) Changed() { f.nudge() }
+
+func (f *failover) nudge() {
+	for _, m := range f.node.members() {
+		m.Nudge()
+	}
+}
 
 // Restored has replies of the last minute routed again.
 func (f *failover) Restored() {
@@ -74,8 +80,10 @@ func (f *failover) run(ctx context.Context) error {
 			f.remove(ctx, first)
 		case <-f.lost:
 			f.node.log.Warn("Redis may have lost replies: those of the last minute are routed again", "by", rewindBy)
-			if err := f.node.replies.Rewind(ctx, rewindBy); err != nil && ctx.Err() == nil {
-				f.node.log.Error("replies could not be routed again", "err", err)
+			for _, m := range f.node.members() {
+				if err := m.Rewind(ctx, rewindBy); err != nil && ctx.Err() == nil {
+					f.node.log.Error("replies could not be routed again", "err", err)
+				}
 			}
 		}
 	}
@@ -99,8 +107,10 @@ func (f *failover) remove(ctx context.Context, first kafka.Member) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := f.node.replies.RemoveMembers(ctx, members); err != nil {
-		f.node.log.Error("dead members stay in the group until their sessions expire", "err", err)
+	for _, of := range f.node.members() {
+		if err := of.RemoveMembers(ctx, members); err != nil {
+			f.node.log.Error("dead members stay in the group until their sessions expire", "err", err)
+		}
 	}
 }
 
@@ -135,7 +145,7 @@ func (f *failover) listen(ctx context.Context) {
 				return
 			}
 			if word.Payload != f.node.cfg.Node {
-				f.node.replies.Nudge()
+				f.nudge()
 			}
 		}
 	}

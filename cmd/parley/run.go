@@ -102,12 +102,12 @@ func (n *node) end(limit context.Context, s *http.Server) {
 	}
 }
 
-// consume makes sure that the topics are there, and then consumes replies.
+// consume makes sure that the topics are there, and then consumes replies and events.
 func (n *node) consume(ctx context.Context) error {
 	if err := untilKafka(ctx, n.log, n.ensureTopics); err != nil {
 		return err
 	}
-	return n.replies.Run(ctx)
+	return n.read(ctx)
 }
 
 func (n *node) ensureTopics(ctx context.Context) error {
@@ -121,6 +121,9 @@ func (n *node) ensureTopics(ctx context.Context) error {
 			continue // a view
 		}
 		topics = append(topics, kafka.Topic{Name: s.Topic, Replication: int16(k.Replication), RecordBytes: int(n.cfg.Sessions.Frame) + recordOverhead})
+		if events := n.cfg.Services[s.Name].Answer.Events.Topic; events != "" {
+			topics = append(topics, kafka.Topic{Name: events, Replication: int16(k.Replication)})
+		}
 	}
 	limits, err := kafka.EnsureTopics(ctx, n.broker, k.CreateTopics, topics)
 	if err == nil {

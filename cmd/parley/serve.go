@@ -98,6 +98,7 @@ type node struct {
 	router   *routing.Router
 	replies  *kafka.Replies
 	views    views
+	events   *kafka.Events // nil where no service is answered by events
 	sockets  *ws.Server
 	edge     *web.Server
 	failover *failover
@@ -109,6 +110,7 @@ type node struct {
 // sharedTable is what a node needs of either table.
 type sharedTable interface {
 	routing.Table
+	kafka.Waits
 	Run(ctx context.Context, to table.Node) error
 	Ping(ctx context.Context) error
 	SharedTime(t time.Time) time.Time
@@ -231,8 +233,8 @@ func (n *node) joinKafka() (err error) {
 	if err != nil {
 		return fmt.Errorf("configure the reply consumer: %w", err)
 	}
-	n.router.SetBrake(n.replies)
-	return nil
+	n.router.SetBrake(n)
+	return n.joinEvents()
 }
 
 // watched is where Kafka is, for a client whose own metrics are to be seen.
@@ -249,7 +251,7 @@ func (n *node) services() (all []*routing.Service, err error) {
 		service := &routing.Service{
 			Description: s.Description, Request: request.text, Reply: reply.text, Check: request.check(),
 			Name: name, Topic: s.Topic, Timeout: time.Duration(s.Timeout), MaxTimeout: time.Duration(s.MaxTimeout),
-			Dialect: s.Dialect, Partitioner: routing.Partitioner(s.Partitioner), Wait: s.Wait, Cancel: s.Cancel,
+			Dialect: s.Dialect, Partitioner: routing.Partitioner(s.Partitioner), Wait: s.Wait, Cancel: s.Cancel, Entity: s.Answer.Events.entity(),
 		}
 		if s.Answer.View.Topic != "" {
 			if service.View, err = n.addView(s.Answer.View.Topic); err != nil {
@@ -305,6 +307,7 @@ func (n *node) checks() []web.Check {
 			}
 			return nil
 		}},
+		{Name: "events", Err: n.eventsReady},
 		{Name: "table", Err: n.table.Ping},
 		{Name: "views", Err: n.views.loaded},
 	}

@@ -21,6 +21,8 @@ type batch struct {
 	notices  []*notice    // to other nodes
 	barriers []chan error // who waits for all of this batch
 	tells    []routing.Claimed
+	waits    []routing.Wait
+	unwaits  []routing.Wait
 
 	cmds    []redis.Cmder
 	states  []written // the commands that write a session, and for whom
@@ -69,6 +71,13 @@ func (b *batch) add(o *op) {
 		return
 	case opBarrier:
 		b.barriers = append(b.barriers, o.state.done)
+		return
+	case opWait, opUnwait:
+		if o.kind == opWait {
+			b.waits = append(b.waits, o.wait)
+		} else {
+			b.unwaits = append(b.unwaits, o.wait)
+		}
 		return
 	}
 	g := b.group(o.session)
@@ -217,6 +226,9 @@ func (b *batch) reset() {
 	clear(b.ended)
 	clear(b.notices)
 	clear(b.barriers)
+	clear(b.waits)
+	clear(b.unwaits)
+	b.waits, b.unwaits = b.waits[:0], b.unwaits[:0]
 	b.held, b.back = b.held[:0], false
 	b.unholds, b.ended, b.notices, b.barriers = b.unholds[:0], b.ended[:0], b.notices[:0], b.barriers[:0]
 	b.order, b.cmds, b.states, b.saved = b.order[:0], b.cmds[:0], b.states[:0], 0

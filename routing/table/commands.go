@@ -34,6 +34,7 @@ func (b *batch) build(ctx context.Context, r *Redis) {
 			b.cmds = append(b.cmds, call(ctx, leftScript, []string{sessionKey(g.session)}, g.left))
 		}
 	}
+	b.buildWaits(ctx, r)
 	for _, n := range b.notices {
 		b.cmds = append(b.cmds, n.cmd(ctx))
 	}

@@ -10,6 +10,7 @@
 //	parley:{S}:held        list        held replies, oldest first: "<n> <record> <reply>"
 //	parley:idem:<hash>     string      an idempotency key's "<request id> <digest>", see routing/kept.go
 //	parley:kept            sorted set  the session of each kept request by when its time is over
+//	parley:{w:<service>:<entity>}  hash  RequestID -> Unix ms, until when it waits for an event about the entity
 //	parley:inbox:<node>    stream      what other nodes send: b, the boot that it is meant for, and
 //	                                   e and r, an epoch and a reply, or k, a notice
 //	parley:nodes           sorted set  node by the end of its lease, Unix ms of Redis's clock
@@ -18,7 +19,7 @@
 //	{parley:nodes}:graves  hash        boot and node whose inbox is to be routed again -> boot of who does
 //
 // A person reads a session with redis-cli HGETALL 'parley:{…}'. A row's value
-// is "<service> <deadline> <digest> <client id>"; one that follows a kept request has
+// is "<service> <deadline> <digest>[@<entity>] <client id>"; one that follows a kept request has
 // "<service>@<request id>", and ";trace" and ";headers" behind that say what the client
 // asked for besides. Times are by Redis's clock. How a reply is written stands in
 // entry.go. Redis 6.2 or newer is needed.

@@ -2,6 +2,7 @@ package table
 
 import (
 	"errors"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -38,7 +39,8 @@ const (
 )
 
 // rowText is the value of a row's field: service (and behind an @ the kept request
-// that it follows), deadline by Redis's clock, digest (and progress, of a stream:
+// that it follows), deadline by Redis's clock, digest (and behind an @
+// what the event that is waited for must be about, and progress, of a stream:
 // parts;topic/partition/offset), and the client
 // id, which stands last as it may contain anything.
 func rowText(row routing.Row, deadline time.Time) string {
@@ -58,6 +60,9 @@ func rowText(row routing.Row, deadline time.Time) string {
 	text = append(text, ' ')
 	for shift := 60; shift >= 0; shift -= 4 {
 		text = append(text, "0123456789abcdef"[row.Digest>>shift&15])
+	}
+	if row.Entity != "" {
+		text = append(append(text, '@'), url.QueryEscape(row.Entity)...)
 	}
 	if row.Had != nil {
 		text = strconv.AppendInt(append(text, ';'), int64(row.Had.Parts), 10)
@@ -86,13 +91,15 @@ func parseRow(session routing.SessionID, field, text string) (routing.Row, error
 	when, rest, _ := strings.Cut(rest, " ")
 	digits, clientID, ok := strings.Cut(rest, " ")
 	digits, progress, streamed := strings.Cut(digits, ";")
+	digits, entity, _ := strings.Cut(digits, "@")
+	about, wrong := url.QueryUnescape(entity)
 	digest, bad := strconv.ParseUint(digits, 16, 64)
 	deadline, err := time.Parse(rowTime, when)
-	if !ok || bad != nil || err != nil {
+	if !ok || bad != nil || wrong != nil || err != nil {
 		return routing.Row{}, errRow
 	}
 	row := routing.Row{
-		Session: session, N: n, Service: service, ClientID: clientID, Digest: digest, Deadline: deadline, Follows: routing.RequestID(follows),
+		Session: session, N: n, Service: service, ClientID: clientID, Digest: digest, Deadline: deadline, Follows: routing.RequestID(follows), Entity: about,
 		WantTrace: trace, WantHeaders: headers,
 	}
 	if streamed {

@@ -3,6 +3,8 @@ package table
 import (
 	"context"
 	"crypto/subtle"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,14 +19,15 @@ type Memory struct {
 	mu       sync.Mutex
 	sessions map[routing.SessionID]routing.SessionRow // those that may be resumed
 
-	kept memoryKept
+	kept  memoryKept
+	waits map[routing.Entity]map[routing.RequestID]bool
 }
 
 var _ routing.Table = (*Memory)(nil)
 
 // NewMemory makes a table for a single node.
 func NewMemory() *Memory {
-	m := &Memory{sessions: make(map[routing.SessionID]routing.SessionRow)}
+	m := &Memory{sessions: make(map[routing.SessionID]routing.SessionRow), waits: make(map[routing.Entity]map[routing.RequestID]bool)}
 	m.kept.init()
 	return m
 }
@@ -115,6 +118,44 @@ func (m *Memory) Route(_ context.Context, replies []*routing.Reply) []routing.Ve
 		verdicts[i] = m.kept.hold(reply)
 	}
 	return verdicts
+}
+
+// Await notes waits. Each is taken back when its request ends.
+func (m *Memory) Await(_ context.Context, waits []routing.Wait) []error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	errs := make([]error, len(waits))
+	for i, w := range waits {
+		if m.waits[w.Entity] == nil {
+			m.waits[w.Entity] = make(map[routing.RequestID]bool)
+		}
+		if len(m.waits[w.Entity]) >= maxWaiters {
+			errs[i] = routing.ErrCrowded
+			continue
+		}
+		m.waits[w.Entity][w.Request] = true
+	}
+	return errs
+}
+
+// Waiting answers who waits for an event about each entity.
+func (m *Memory) Waiting(_ context.Context, about []routing.Entity) ([][]routing.RequestID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := make([][]routing.RequestID, len(about))
+	for i, entity := range about {
+		found[i] = slices.Collect(maps.Keys(m.waits[entity]))
+	}
+	return found, nil
+}
+
+// Unwait forgets a wait.
+func (m *Memory) Unwait(about routing.Entity, id routing.RequestID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if delete(m.waits[about], id); len(m.waits[about]) == 0 {
+		delete(m.waits, about)
+	}
 }
 
 // unknown is the verdict on a reply whose session is not in the table.

@@ -31,6 +31,7 @@ type Options struct {
 	Inbox     int // entries of a node's inbox, those not settled yet included: 16,384
 	HeldCount int // replies held for a session: 1,000
 	HeldBytes int // bytes of them: 4 MiB
+	Waiters   int // requests that wait for events about one entity: 16,384
 
 	Watcher  Watcher          // nil for none
 	Log      *slog.Logger     // nil for none
@@ -52,7 +53,7 @@ func (o Options) withDefaults() Options {
 	for _, d := range []struct {
 		at   *int
 		than int
-	}{{&o.Pending, 1 << 16}, {&o.Inbox, 1 << 14}, {&o.HeldCount, 1000}, {&o.HeldBytes, 4 << 20}} {
+	}{{&o.Pending, 1 << 16}, {&o.Inbox, 1 << 14}, {&o.HeldCount, 1000}, {&o.HeldBytes, 4 << 20}, {&o.Waiters, maxWaiters}} {
 		if *d.at <= 0 {
 			*d.at = d.than
 		}
@@ -65,6 +66,9 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+// maxWaiters is the default of Options.Waiters.
+const maxWaiters = 1 << 14
 
 // life is how long a session's keys live after they were written or renewed.
 func (o *Options) life() int64 { return (3 * o.Resume).Milliseconds() }

@@ -18,6 +18,7 @@ type op struct {
 	tell    routing.Claimed // nil for nobody
 	state   *state          // opState, opBarrier
 	notice  *notice         // opNotice
+	wait    routing.Wait    // opWait, opUnwait
 }
 
 type opKind uint8
@@ -30,6 +31,8 @@ const (
 	opEnd     // n is the epoch
 	opLeft    // likewise
 	opNotice  // session is ""
+	opWait    // session is ""
+	opUnwait  // likewise
 	opBarrier // session is ""
 )
 

@@ -67,6 +67,9 @@ var collectLua string
 //go:embed conclude.lua
 var concludeLua string
 
+//go:embed wait.lua
+var waitLua string
+
 var (
 	leaseScript   = redis.NewScript(leaseLua)
 	leaveScript   = redis.NewScript(leaveLua)
@@ -81,6 +84,7 @@ var (
 	noticeScript  = redis.NewScript(noticeLua)
 	leftScript    = redis.NewScript(leftLua)
 	resumeScript  = redis.NewScript(resumeLua)
+	waitScript    = redis.NewScript(waitLua)
 
 	roomScript     = redis.NewScript(roomLua)
 	keepScript     = redis.NewScript(keepLua)
@@ -92,7 +96,7 @@ var (
 	// pipelined are the scripts that run in pipelines, where an unknown digest
 	// cannot be answered by sending the source at once.
 	pipelined = []*redis.Script{nodesScript, sessionScript, endScript, pushScript, holdScript, unholdScript, noticeScript, leftScript,
-		roomScript, keepScript, claimScript, unclaimScript, collectScript, concludeScript}
+		roomScript, keepScript, claimScript, unclaimScript, collectScript, concludeScript, waitScript}
 )
 
 // call is a script's call for a pipeline.

@@ -43,7 +43,7 @@ var relays = []story{
 	}},
 	// A node has all that was relayed to it once it has caught up, and needs no time for
 	// that while Redis is away.
-	{name: "catch up", tell: func(t *testing.T, h Harness) {
+	{name: "catch up", shared: true, tell: func(t *testing.T, h Harness) {
 		a, b := h.start(t, brisk("a")), h.start(t, table.Options{Node: "b"})
 		s := newSession()
 		must(t, a.Open(t.Context(), s))

@@ -83,7 +83,7 @@ var rows = []story{
 	}},
 	// Who waits for a row when Redis goes away is told that it is in vain, and later
 	// there is nothing to wait for.
-	{name: "told in an outage", tell: func(t *testing.T, h Harness) {
+	{name: "told in an outage", shared: true, tell: func(t *testing.T, h Harness) {
 		n := h.start(t, brisk("a"))
 		s := newSession()
 		must(t, n.Open(t.Context(), s))

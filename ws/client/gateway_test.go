@@ -187,6 +187,11 @@ func (*table) Owns(context.Context, routing.SessionID, uint64) (bool, error) {
 	return true, nil
 }
 func (*table) Fenced(time.Time) bool { return false }
+
+func (*table) Await(_ context.Context, waits []routing.Wait) []error {
+	return make([]error, len(waits))
+}
+func (*table) Unwait(routing.Entity, routing.RequestID) {}
 func (*table) Look(context.Context, routing.SessionID) (routing.Looked, error) {
 	return routing.Looked{}, nil
 }

@@ -1,0 +1,122 @@
+package table
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/routing"
+)
+
+// waitsKey is the hash of those who wait for an event about an entity: RequestID ->
+// when it may be forgotten, Unix ms of Redis's clock.
+func waitsKey(about routing.Entity) string {
+	return "parley:{w:" + about.Service + ":" + about.Key + "}"
+}
+
+// Await registers waits in one round trip, once what this node has queued before
+// them is written: whoever finds a wait must find its session too.
+func (r *Redis) Await(ctx context.Context, waits []routing.Wait) []error {
+	errs := make([]error, len(waits))
+	if err := r.flush(ctx); err != nil {
+		for i := range errs {
+			errs[i] = fmt.Errorf("register wait: %w", err)
+		}
+		return errs
+	}
+	groups := make(map[routing.Entity][]int)
+	var order []routing.Entity
+	for i, w := range waits {
+		if groups[w.Entity] == nil {
+			order = append(order, w.Entity)
+		}
+		groups[w.Entity] = append(groups[w.Entity], i)
+	}
+	cmds := make([]redis.Cmder, len(order))
+	for i, about := range order {
+		some := make([]routing.Wait, 0, len(groups[about]))
+		for _, at := range groups[about] {
+			some = append(some, waits[at])
+		}
+		cmds[i] = r.waitCmd(ctx, about, some)
+	}
+	if err := r.exec(ctx, cmds, true); err != nil {
+		r.link.failed("register waits", err)
+	}
+	for i, about := range order {
+		n, err := cmds[i].(*redis.Cmd).Int()
+		for place, at := range groups[about] {
+			switch {
+			case err != nil:
+				errs[at] = fmt.Errorf("register wait: %w", err)
+			case place >= n:
+				errs[at] = routing.ErrCrowded
+			}
+		}
+	}
+	return errs
+}
+
+// waitCmd notes waits about one entity.
+func (r *Redis) waitCmd(ctx context.Context, about routing.Entity, some []routing.Wait) *redis.Cmd {
+	args := make([]any, 0, 1+2*len(some))
+	args = append(args, r.o.Waiters)
+	for _, w := range some {
+		args = append(args, string(w.Request), max(1, time.Until(w.Until).Milliseconds()))
+	}
+	return call(ctx, waitScript, []string{waitsKey(about)}, args...)
+}
+
+// Waiting answers who waits for an event about each entity, in one round trip. While
+// nodes write anew what Redis has lost, that nobody waits is an error: somebody may.
+func (r *Redis) Waiting(ctx context.Context, about []routing.Entity) ([][]routing.RequestID, error) {
+	cmds := make([]redis.Cmder, len(about))
+	for i, entity := range about {
+		cmds[i] = redis.NewStringSliceCmd(ctx, "hkeys", waitsKey(entity))
+	}
+	if err := r.exec(ctx, cmds, true); err != nil {
+		r.link.failed("look up waits", err)
+		return nil, fmt.Errorf("look up waits: %w", err)
+	}
+	found := make([][]routing.RequestID, len(about))
+	for i := range cmds {
+		ids, err := cmds[i].(*redis.StringSliceCmd).Result()
+		if err != nil {
+			return nil, fmt.Errorf("look up waits: %w", err)
+		}
+		if len(ids) == 0 && (r.rebuilding() || r.link.away() || !r.Leased()) {
+			return nil, fmt.Errorf("look up waits: %w", errRebuilding)
+		}
+		for _, id := range ids {
+			found[i] = append(found[i], routing.RequestID(id))
+		}
+	}
+	return found, nil
+}
+
+// Unwait queues the removal of a wait.
+func (r *Redis) Unwait(about routing.Entity, id routing.RequestID) {
+	r.push(op{kind: opUnwait, wait: routing.Wait{Entity: about, Request: id}})
+}
+
+// rewait queues the waits of rows that are written anew.
+func (r *Redis) rewait(rows []routing.Row) {
+	for _, row := range rows {
+		if w, ok := row.Wait(); ok {
+			r.push(op{kind: opWait, wait: w})
+		}
+	}
+}
+
+// buildWaits makes the commands for waits that are written anew, and then for those
+// that are over.
+func (b *batch) buildWaits(ctx context.Context, r *Redis) {
+	for _, w := range b.waits {
+		b.cmds = append(b.cmds, r.waitCmd(ctx, w.Entity, []routing.Wait{w}))
+	}
+	for _, w := range b.unwaits {
+		b.cmds = append(b.cmds, redis.NewIntCmd(ctx, "hdel", waitsKey(w.Entity), string(w.Request)))
+	}
+}
