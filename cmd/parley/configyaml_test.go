@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // loadYAML applies a text and nothing else.
@@ -90,8 +91,11 @@ kafka: {group: *name}
 	if err := problems.errOrNil(); err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprintln(c.Services["basket"], c.Services["customer"], c.Origins, c.Kafka.Group)
-	want := "{b 2s 5m parley crc32 [a b]} {customer.requests 3s 5m parley crc32 [a b]} [a b] n\n"
+	basket, customer := c.Services["basket"], c.Services["customer"]
+	got := fmt.Sprint(basket.Topic, basket.Timeout, basket.Partitioner, basket.ForwardHeaders,
+		customer.Topic, customer.Timeout, customer.Partitioner, customer.ForwardHeaders, c.Origins, c.Kafka.Group)
+	want := fmt.Sprint("b", Duration(2*time.Second), "crc32", []string{"a", "b"},
+		"customer.requests", Duration(3*time.Second), "crc32", []string{"a", "b"}, []string{"a", "b"}, "n")
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
