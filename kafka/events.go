@@ -28,6 +28,13 @@ type Waits interface {
 	Unwait(about routing.Entity, id routing.RequestID)
 }
 
+// Feeds knows who has subscribed to events. A table is one.
+type Feeds interface {
+	// Subscribers answers which sessions have subscribed to each feed, in their order.
+	// It blocks for a round trip or two.
+	Subscribers(ctx context.Context, feeds []routing.Feed) ([][]routing.SessionID, error)
+}
+
 // EventSink takes the events that answer requests. routing.Router is one.
 type EventSink interface {
 	Deliver(ctx context.Context, replies []*routing.Reply)
@@ -39,12 +46,14 @@ type EventsOptions struct {
 	RepliesOptions
 	Services []EventService
 	Waits    Waits
+	Topics   []string // that sessions may subscribe to, those of services among them
+	Feeds    Feeds
 	To       EventSink
 }
 
 // Events reads topics of events as a member of the gateway's group for them, one for
-// any number of clients, and turns those that somebody waits for into replies. Its
-// methods may be called from any goroutine.
+// any number of clients, and turns those that somebody waits for, or has subscribed
+// to, into replies. Its methods may be called from any goroutine.
 //
 // Of an event of which no condition is true nothing is kept, and nobody is asked. For
 // the others, Waits is asked once a poll. The offset of an event that answers is
@@ -58,10 +67,21 @@ type Events struct {
 	o       EventsOptions
 	flights flights
 	about   map[string][]*EventService // by topic
+	feeds   map[string]bool            // topics that sessions may subscribe to
 
 	// Belongs to Run.
 	view  eventView
 	found []*found
+	tells []told
+}
+
+// told is an event of a topic that sessions may have subscribed to.
+type told struct {
+	record *kgo.Record
+	at     time.Time
+	p      *partition
+	token  routing.Token
+	from   *eventReceipt // nil where it answers nobody
 }
 
 // found is an event of which a condition is true, for one service.
@@ -78,10 +98,10 @@ const eventsBefore = time.Minute
 
 // NewEvents checks its options. It does not connect.
 func NewEvents(c Config, o EventsOptions) (*Events, error) {
-	if o.Group == "" || o.Waits == nil || o.To == nil || len(o.Services) == 0 {
-		return nil, errors.New("kafka: events need a group, services, waits and a sink")
+	if o.Group == "" || o.To == nil || len(o.Services) > 0 && o.Waits == nil || len(o.Topics) > 0 && o.Feeds == nil || len(o.Services)+len(o.Topics) == 0 {
+		return nil, errors.New("kafka: events need a group, a sink, and services and waits, or topics and feeds")
 	}
-	e := &Events{o: o, about: make(map[string][]*EventService), flights: flights{of: make(map[routing.RequestID]place64)}}
+	e := &Events{o: o, about: make(map[string][]*EventService), feeds: make(map[string]bool), flights: flights{of: make(map[routing.RequestID]place64)}}
 	var topics []string
 	for i := range o.Services {
 		s := &o.Services[i]
@@ -92,6 +112,12 @@ func NewEvents(c Config, o EventsOptions) (*Events, error) {
 			topics = append(topics, s.Topic)
 		}
 		e.about[s.Topic] = append(e.about[s.Topic], s)
+	}
+	for _, topic := range o.Topics {
+		if e.about[topic] == nil && !e.feeds[topic] {
+			topics = append(topics, topic)
+		}
+		e.feeds[topic] = true
 	}
 	var err error
 	e.consumer, err = newConsumer(c, o.RepliesOptions, e, topics...)
@@ -116,7 +142,13 @@ func (e *Events) read(record *kgo.Record, p *partition, token routing.Token, now
 		e.found = append(e.found, &found{routing.Entity{Service: s.Name, Key: string(record.Key)}, record, now, from})
 		from.left++
 	}
-	if from == nil {
+	switch {
+	case e.feeds[record.Topic]:
+		if from != nil {
+			from.left++
+		}
+		e.tells = append(e.tells, told{record, now, p, token, from})
+	case from == nil:
 		p.Done(token)
 	}
 }
@@ -159,10 +191,14 @@ const (
 // deliver answers the requests that wait for what was found. While the table is away
 // it waits, and so do the events, in Kafka.
 func (e *Events) deliver(ctx context.Context) {
-	if len(e.found) == 0 {
+	if len(e.found)+len(e.tells) == 0 {
 		return
 	}
-	defer func() { clear(e.found); e.found = e.found[:0] }()
+	defer func() {
+		clear(e.found)
+		clear(e.tells)
+		e.found, e.tells = e.found[:0], e.tells[:0]
+	}()
 	waiting, ok := e.waiting(ctx)
 	if !ok {
 		return // the next owner reads them again
@@ -171,28 +207,41 @@ func (e *Events) deliver(ctx context.Context) {
 	for i, f := range e.found {
 		replies = e.answer(replies, f, waiting[i])
 	}
-	if len(replies) > 0 {
+	pushes, ok := e.pushes(ctx)
+	if replies = append(replies, pushes...); ok && len(replies) > 0 {
 		e.o.To.Deliver(ctx, replies)
 	}
 }
 
 // waiting asks who waits for what was found, until it is told.
-func (e *Events) waiting(ctx context.Context) ([][]routing.RequestID, bool) {
+func (e *Events) waiting(ctx context.Context) (waiting [][]routing.RequestID, ok bool) {
+	if len(e.found) == 0 {
+		return nil, true
+	}
 	about := make([]routing.Entity, len(e.found))
 	for i, f := range e.found {
 		about[i] = f.about
 	}
+	ok = e.until(ctx, func() (err error) {
+		waiting, err = e.o.Waits.Waiting(ctx, about)
+		return err
+	})
+	return waiting, ok
+}
+
+// until asks the table until it answers, and tells false if ctx ended first.
+func (e *Events) until(ctx context.Context, ask func() error) bool {
 	for pause := waitsAgain; ; pause = min(2*pause, waitsAgainMax) {
-		waiting, err := e.o.Waits.Waiting(ctx, about)
+		err := ask()
 		if err == nil {
-			return waiting, true
+			return true
 		}
 		if pause == waitsAgain {
-			e.log.Warn("events wait for the table", "group", e.options.Group, "events", len(about), "err", err)
+			e.log.Warn("events wait for the table", "group", e.options.Group, "err", err)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, false
+			return false
 		case <-time.After(pause):
 		}
 	}

@@ -218,3 +218,52 @@ func TestEventsWaitForTheTable(t *testing.T) {
 	until(t, "the answer", got.news, func() bool { return len(got.all()) == 1 })
 	settle(got.all()...)
 }
+
+// subscribers is a Feeds that remembers.
+type subscribers map[routing.Feed][]routing.SessionID
+
+func (s subscribers) Subscribers(_ context.Context, feeds []routing.Feed) ([][]routing.SessionID, error) {
+	found := make([][]routing.SessionID, len(feeds))
+	for i, feed := range feeds {
+		found[i] = s[feed]
+	}
+	return found, nil
+}
+
+// An event is pushed to every session that has subscribed to its key, and may answer a
+// request at the same time; it is committed when all of them have it.
+func TestEventsArePushed(t *testing.T) {
+	k := newKafka(t)
+	topic := k.topic(t, "events", 1)
+	about := routing.Entity{Service: "orders", Key: "o-1"}
+	w, got := &waits{of: map[routing.Entity][]routing.RequestID{about: {"S.1"}}}, newHeap()
+	o := k.orders(t, topic, w, got)
+	o.Topics, o.Feeds = []string{topic}, subscribers{{Topic: topic, Key: "o-1"}: {"A", "B"}}
+	e, _ := k.eventsOf(t, o)
+	until(t, "assignment", nil, e.Assigned)
+	k.write(t, eventOf(topic, "o-2", "CREATED"), eventOf(topic, "o-1", "CREATED"), eventOf(topic, "o-1", "FAILED"))
+	until(t, "the answer and the pushes", got.news, func() bool { return len(got.all()) == 5 })
+	seen := make(map[routing.RequestID]string)
+	for _, r := range got.all() {
+		seen[r.ID] = string(r.Body)
+	}
+	second, third := routing.RecordAt{Topic: topic, Offset: 1}, routing.RecordAt{Topic: topic, Offset: 2}
+	for id, body := range map[routing.RequestID]string{
+		"S.1": `{"state":"FAILED"}`, routing.PushID("A", second): `{"state":"CREATED"}`, routing.PushID("A", third): `{"state":"FAILED"}`,
+		routing.PushID("B", second): `{"state":"CREATED"}`, routing.PushID("B", third): `{"state":"FAILED"}`,
+	} {
+		if seen[id] != body {
+			t.Errorf("%s: %q, want %q", id, seen[id], body)
+		}
+	}
+	all := got.all()
+	settle(all[:4]...)
+	if at := k.committed(t, o.Group, topic, 0); at > 2 {
+		t.Errorf("committed %d before all have it", at)
+	}
+	settle(all[4])
+	until(t, "the commit of all", nil, func() bool { return k.committed(t, o.Group, topic, 0) == 3 })
+	if w.left(about) != 0 {
+		t.Error("the wait is still there")
+	}
+}

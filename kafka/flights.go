@@ -70,8 +70,10 @@ func (e *eventReceipt) Done(t routing.Token) {
 	e.mu.Lock()
 	w := e.waits[t.A]
 	e.mu.Unlock()
-	e.events.flights.end(w.id)
-	e.events.o.Waits.Unwait(w.about, w.id)
+	if w.id != "" { // else it is a push
+		e.events.flights.end(w.id)
+		e.events.o.Waits.Unwait(w.about, w.id)
+	}
 	e.settle()
 }
 

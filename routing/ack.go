@@ -150,7 +150,9 @@ func (s *Session) trimLocked(seq uint64) {
 			if u.asked || u.spilled {
 				s.router.table.Unhold(u.ID)
 			}
-			s.router.table.Release(s.id, u.n)
+			if u.Push == nil {
+				s.router.table.Release(s.id, u.n)
+			}
 		}
 		n++
 	}

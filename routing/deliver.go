@@ -14,7 +14,7 @@ func (s *Session) deliver(reply *Reply, path Path, sure bool) {
 	case s.tooEarlyLocked(early{Reply: reply}):
 	case s.state == ended:
 		s.router.reroute(reply)
-	case n > s.counter && s.acks && !sure:
+	case n > s.counter && s.acks && !sure && !isPush(n):
 		// Not a request of this node's: perhaps of one that has taken the session
 		// over, of which this node has not heard yet.
 		s.router.reroute(reply)
@@ -28,6 +28,10 @@ func (s *Session) deliver(reply *Reply, path Path, sure bool) {
 func (s *Session) takeLocked(reply *Reply, path Path) {
 	r := s.router
 	_, n, _ := reply.ID.Split()
+	if isPush(n) {
+		s.takePushLocked(reply, path)
+		return
+	}
 	o := s.open[n]
 	if o != nil && o.adopted && o.ID == "" {
 		o.ID = reply.ID // its salt was not in its row

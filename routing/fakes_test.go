@@ -89,6 +89,19 @@ func (c *cluster) Await(_ context.Context, waits []Wait) []error {
 
 func (c *cluster) Unwait(about Entity, _ RequestID) { c.note("unwait %s %s", about.Service, about.Key) }
 
+func (c *cluster) Subscribe(_ context.Context, subs []Subscription) []error {
+	errs := make([]error, len(subs))
+	for i, s := range subs {
+		c.note("subscribe %s %s", s.Feed.Topic, s.Feed.Key)
+		c.mu.Lock()
+		errs[i] = c.awaits
+		c.mu.Unlock()
+	}
+	return errs
+}
+
+func (c *cluster) Unsubscribe(s Subscription) { c.note("unsubscribe %s %s", s.Feed.Topic, s.Feed.Key) }
+
 func (c *cluster) Resume(context.Context, Resumption) (Resumed, error) {
 	return Resumed{}, ErrSessionGone
 }

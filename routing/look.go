@@ -87,7 +87,7 @@ func (s *Session) takeEarlyLocked(e early) {
 // it is one.
 func (s *Session) tooEarlyLocked(e early) bool {
 	_, n, _ := e.ID.Split()
-	if !s.looking || s.waitsLocked(n) {
+	if !s.looking || isPush(n) || s.waitsLocked(n) {
 		return false
 	}
 	s.early = append(s.early, e)

@@ -81,6 +81,25 @@ func (v view) Announce(s SessionRow) {
 func (v view) Await(_ context.Context, waits []Wait) []error { return make([]error, len(waits)) }
 func (view) Unwait(Entity, RequestID)                        {}
 
+func (v view) Subscribe(_ context.Context, subs []Subscription) []error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, s := range subs {
+		if e := v.sessions[s.Session]; e != nil {
+			e.Feeds = append(e.Feeds, s.Feed)
+		}
+	}
+	return make([]error, len(subs))
+}
+
+func (v view) Unsubscribe(s Subscription) {
+	v.write(func() {
+		if e := v.sessions[s.Session]; e != nil {
+			e.Feeds = slices.DeleteFunc(e.Feeds, func(f Feed) bool { return f == s.Feed })
+		}
+	})
+}
+
 func (view) Fenced(time.Time) bool { return false }
 
 func (v view) End(id SessionID) {
@@ -170,7 +189,7 @@ func (v view) Resume(_ context.Context, s Resumption) (Resumed, error) {
 	elsewhere := e.owner != v.node
 	e.owner = v.node
 	e.Epoch++
-	got := Resumed{Epoch: e.Epoch}
+	got := Resumed{Epoch: e.Epoch, Feeds: slices.Clone(e.Feeds)}
 	for _, row := range e.rows {
 		got.Rows = append(got.Rows, row)
 	}
@@ -186,7 +205,7 @@ func (v view) Resume(_ context.Context, s Resumption) (Resumed, error) {
 
 // plain is a reply as it comes out of Redis: without a receipt.
 func plain(r *Reply) *Reply {
-	return &Reply{ID: r.ID, Final: r.Final, Body: r.Body, From: r.From, Consumed: r.Consumed, Err: r.Err, Place: r.Place}
+	return &Reply{ID: r.ID, Final: r.Final, Body: r.Body, Headers: r.Headers, From: r.From, Consumed: r.Consumed, Err: r.Err, Place: r.Place}
 }
 
 func (v view) Route(_ context.Context, replies []*Reply) []Verdict {

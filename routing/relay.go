@@ -189,6 +189,11 @@ func (r *Router) settle(reply *Reply, v Verdict) (again bool) {
 		// It was this node's before a restart, or is about to be resumed here.
 		r.holds.put(Holding{Session: session, Epoch: v.Epoch, Reply: reply})
 	case Dropped:
+		if session, n, _ := reply.ID.Split(); v.Drop == DropUnknownRequest && isPush(n) {
+			r.drop(reply, DropSessionGone)
+			r.table.Unsubscribe(Subscription{session, feedOf(reply)})
+			return false
+		}
 		if v.Drop == DropUnknownRequest && time.Since(reply.Consumed) < rowGrace {
 			return true
 		}

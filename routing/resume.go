@@ -185,11 +185,13 @@ func (s *Session) adoptLocked(got Resumed) {
 		}
 	}
 	s.unacked = slices.DeleteFunc(s.unacked, func(u unacked) bool {
-		if !waits[u.n] && u.Reply != nil {
+		gone := !waits[u.n] && u.Push == nil
+		if gone && u.Reply != nil {
 			u.Reply.done()
 		}
-		return !waits[u.n]
+		return gone
 	})
+	s.adoptFeedsLocked(got.Feeds)
 	for _, row := range got.Rows {
 		if o := s.open[row.N]; o != nil {
 			s.catchUpLocked(o, row.Had)
@@ -246,6 +248,13 @@ func (s *Session) redeliverLocked(held []*Reply) {
 	var holes []uint64 // requests of whose answers a part is lost
 	for _, u := range old {
 		switch {
+		case u.held && u.Push != nil:
+			s.router.log.Warn("a push was lost with the Redis that held it", "session", string(s.id), "event", u.from.String())
+			s.router.dropped(DropLost)
+			if s.feeds != nil {
+				s.feeds.missed++
+			}
+			continue
 		case u.held && u.Part:
 			holes = append(holes, u.n)
 			continue

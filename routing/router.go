@@ -51,6 +51,7 @@ type Limits struct {
 type Options struct {
 	Node     NodeID
 	Services []*Service
+	Feeds    []string // topics that sessions may subscribe to
 	Producer Producer
 	Table    Table
 	Observer Observer     // nil for none
@@ -89,6 +90,8 @@ type Router struct {
 	keepers   keepers          // requests to be kept
 	waiters   waiters          // who waits for kept requests
 	unsent    *queue[*open]    // requests whose wait for an event is to be registered
+	feeds     map[string]bool  // topics that sessions may subscribe to
+	wishes    *queue[subscribing]
 }
 
 // New makes a router. It serves as soon as Run does.
@@ -99,6 +102,10 @@ func New(o Options) *Router {
 		astray: newQueue[*Reply](), holds: newQueue[Holding](), muted: newQueue[func()](), unsent: newQueue[*open](),
 		recalls: newQueue[*Request](), expired: newQueue[*Session](),
 		keepers: keepers{queue: newQueue[*keeping]()},
+	}
+	r.wishes, r.feeds = newQueue[subscribing](), make(map[string]bool)
+	for _, topic := range o.Feeds {
+		r.feeds[topic] = true
 	}
 	for _, s := range o.Services {
 		r.services[s.Name] = s
@@ -152,6 +159,7 @@ func (r *Router) Run(ctx context.Context) {
 	running.Go(func() { r.sendAwaited(ctx) })
 	running.Go(func() { r.keepAll(ctx) })
 	running.Go(func() { r.await(ctx) })
+	running.Go(func() { r.follow(ctx) })
 	r.relay(ctx)
 }
 

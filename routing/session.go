@@ -43,6 +43,7 @@ type Delivery struct {
 	Part     bool // more replies follow
 	Again    bool // it was delivered to another sink before
 
+	Push        *Push  // not nil where no request asked for it
 	Reply       *Reply // nil where the outcome is an error of Parley's
 	Err         *Error // nil where it is an answer
 	WantHeaders bool
@@ -79,6 +80,7 @@ type Session struct {
 	late     [lateMemory]uint64 // n of requests that ended without an answer, as a ring
 	lateAt   int
 	resumers int     // clients that wait for the table to give the session back
+	feeds    *feeds  // nil until it subscribes to something
 	early    []early // replies that came while the session was resuming, or for requests that may yet be known
 
 	waits  int     // deliveries for which clients are not ready: they are with their open requests
@@ -120,7 +122,7 @@ func (s *Session) Secret() string { return s.secret }
 
 // row is what the table keeps of the session.
 func (s *Session) row() SessionRow {
-	row := SessionRow{ID: s.id, Subject: s.subject, Epoch: s.epoch}
+	row := SessionRow{ID: s.id, Subject: s.subject, Epoch: s.epoch, Feeds: s.feedsLocked()}
 	if s.acks {
 		hash := sha256.Sum256([]byte(s.secret))
 		row.Secret = hash[:]
@@ -137,7 +139,7 @@ func (s *Session) rowsLocked() (rows []Row) {
 		}
 	}
 	for i := range s.unacked {
-		if u := &s.unacked[i]; s.acks && !u.Part {
+		if u := &s.unacked[i]; s.acks && !u.Part && u.Push == nil {
 			rows = append(rows, u.row(s.id))
 		}
 	}
@@ -207,6 +209,7 @@ func (s *Session) closeLocked(recall bool) {
 	for _, e := range s.early {
 		s.router.drop(e.Reply, DropSessionGone)
 	}
+	s.endFeedsLocked()
 	s.router.table.End(s.id) // before the session can be resumed here again
 	s.clearLocked()
 }

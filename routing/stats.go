@@ -57,6 +57,9 @@ const (
 	DropNoCredit       Drop = "no_credit"       // its request ended while the client was not ready for the part
 	DropTooLarge       Drop = "too_large"       // the client got an error instead
 	DropSessionGone    Drop = "session_gone"    // its client left before it was written
+	DropUnsubscribed   Drop = "unsubscribed"    // the session follows it no longer
+	DropUnread         Drop = "unread"          // a push: too many wait for the client, who is told how many are missing
+	DropLost           Drop = "lost"            // a push: lost with the Redis that held it
 	DropHeldFull       Drop = "held_full"       // as much is held for its session as may be
 )
 
@@ -67,6 +70,7 @@ const (
 	EventUnrelated EventFate = "unrelated"        // no service's condition holds
 	EventUnawaited EventFate = "unawaited"        // one does, and nobody waits
 	EventAnswered  EventFate = "answered"         // it answers a request, or several
+	EventPushed    EventFate = "pushed"           // somebody has subscribed to it
 	EventNotJSON   EventFate = "not_json"         // a condition asks for its value, which is not JSON
 	EventStrange   EventFate = "condition_failed" // a condition asks for what it has not
 )

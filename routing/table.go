@@ -13,6 +13,7 @@ type Table interface {
 	Rows
 	Relay
 	Waits
+	Feeds
 	Fence
 	Results
 }
@@ -53,6 +54,7 @@ type Resumption struct {
 type Resumed struct {
 	Epoch uint64   // of the take-over that this is
 	Rows  []Row    // requests that have no acknowledged outcome
+	Feeds []Feed   // what it has subscribed to
 	Held  []*Reply // oldest first; they stay held until Unhold
 }
 
@@ -110,6 +112,16 @@ type Waits interface {
 	Unwait(about Entity, id RequestID)
 }
 
+// Feeds keeps which sessions have subscribed to what.
+type Feeds interface {
+	// Subscribe registers subscriptions, behind all that this node has queued before. It
+	// answers an error for each, in their order, nil where the table has it. It blocks,
+	// for a bounded time.
+	Subscribe(ctx context.Context, subs []Subscription) []error
+	// Unsubscribe forgets a subscription, soon. It does not block.
+	Unsubscribe(sub Subscription)
+}
+
 // Fence keeps a process that slept from going on as if nothing had happened: the
 // other nodes may have taken it for dead.
 type Fence interface {
@@ -135,6 +147,7 @@ type SessionRow struct {
 	Subject string
 	Secret  []byte // SHA-256 of the secret
 	Epoch   uint64
+	Feeds   []Feed // that it has subscribed to
 }
 
 // Row is the record of one open request.

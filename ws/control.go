@@ -29,6 +29,14 @@ func (c *conn) takeControl(p *parser, m *message, to *batch) {
 		if e = c.collect(p, m, to); e == nil {
 			return
 		}
+	case "$/subscribe":
+		if e = c.subscribe(p, m, to); e == nil {
+			return // it is answered later
+		}
+	case "$/unsubscribe":
+		var found bool
+		found, e = c.unsubscribe(p, m.params)
+		answer = strconv.FormatBool(found)
 	case "$/ping":
 		c.sendText([]byte(`{"jsonrpc":"2.0","method":"$/pong"}`))
 	case "$/bye":

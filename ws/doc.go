@@ -23,6 +23,8 @@
 //	{"jsonrpc":"2.0","method":"$/cancel","params":{"id":1}}
 //	{"jsonrpc":"2.0","method":"$/credit","params":{"id":1,"n":16}}
 //	{"jsonrpc":"2.0","id":9,"method":"$/attach","params":{"request":"…"}}
+//	{"jsonrpc":"2.0","id":1,"method":"$/subscribe","params":{"topic":"orders.events","key":"o-1"}}
+//	{"jsonrpc":"2.0","id":2,"method":"$/unsubscribe","params":{"topic":"orders.events","key":"o-1"}}
 //	{"jsonrpc":"2.0","method":"$/ping"}
 //	{"jsonrpc":"2.0","method":"$/bye"}
 //	{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}
@@ -34,6 +36,7 @@
 //	{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"…","data":{"code":"timeout","outcome":"unknown","retry":false}},"seq":5}
 //	{"jsonrpc":"2.0","method":"$/reply","params":{"id":1,"n":0,"data":{…}},"seq":6}
 //	{"jsonrpc":"2.0","method":"$/accepted","params":{"id":1,"request":"…"}}
+//	{"jsonrpc":"2.0","method":"$/push","params":{"topic":"orders.events","key":"o-1","event":"orders.events/2/7","data":{…}},"seq":7}
 //	{"jsonrpc":"2.0","method":"$/goaway","params":{"reconnect":[0,8000],"deadline":20000}}
 //	{"jsonrpc":"2.0","method":"$/pong"}
 //
@@ -67,7 +70,18 @@
 // before means nothing then. What it does not say of a request is as it was, or without limit where
 // the session has changed its node.
 //
-// Not there yet: subscriptions and tokens (which are ignored).
+// Not there yet: tokens (which are ignored).
+//
+// # Subscriptions
+//
+// $/subscribe is answered with the result true once the gateway knows of it: events of
+// the topic with that record key are pushed from then on. A topic that is not configured
+// for it is forbidden. Subscriptions are the session's: they go on after a resume, and
+// end with it. event names the record: a client that resumes may get one twice, and
+// drops it by that. Where a node dies, events can change places; within a partition
+// (the middle of event) its last number tells their order. missed, where it is there,
+// says how many pushes before this one were dropped because more than 1000 waited for
+// the client.
 //
 // # Messages
 //

@@ -15,6 +15,8 @@ const head = `{"jsonrpc":"2.0",`
 func (s *Server) appendDelivery(dst []byte, d *routing.Delivery, v1 bool) []byte {
 	isJSON := true
 	switch {
+	case d.Push != nil:
+		dst, isJSON = appendPush(dst, d)
 	case d.Part:
 		dst = append(dst, head+`"method":"$/reply","params":{"id":`...)
 		dst = appendID(dst, d.ClientID)

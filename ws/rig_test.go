@@ -36,7 +36,7 @@ type rig struct {
 func newRig(t testing.TB, o Options) *rig {
 	r := &rig{t: t, topics: newTopics(), counted: &counted{}, pipes: newPipes(), table: &oneNode{Memory: table.NewMemory()}}
 	o.Router = routing.New(routing.Options{
-		Node: "a", Producer: r.topics, Table: r.table, Observer: r.counted, Services: r.topics.services(),
+		Node: "a", Producer: r.topics, Table: r.table, Observer: r.counted, Services: r.topics.services(), Feeds: []string{"orders.events"},
 		Limits: routing.Limits{OpenRequests: o.OpenRequests},
 	})
 	if o.Observer == nil {
@@ -334,6 +334,11 @@ func (*oneNode) Await(_ context.Context, waits []routing.Wait) []error {
 	return make([]error, len(waits))
 }
 func (*oneNode) Unwait(routing.Entity, routing.RequestID) {}
+
+func (*oneNode) Subscribe(_ context.Context, subs []routing.Subscription) []error {
+	return make([]error, len(subs))
+}
+func (*oneNode) Unsubscribe(routing.Subscription) {}
 
 // counted is an Observer that remembers what was refused.
 type counted struct {

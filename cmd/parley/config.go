@@ -22,14 +22,15 @@ type Config struct {
 	Admin  string    `key:"admin" help:"address for operators: /metrics, /healthz, /readyz, /debug/pprof; empty: none"`
 	TLS    ServerTLS `key:"tls"`
 
-	Kafka    KafkaConfig              `key:"kafka"`
-	Redis    RedisConfig              `key:"redis"`
-	Services map[string]ServiceConfig `key:"services"` // by the name that clients use
-	Sessions SessionsConfig           `key:"sessions"`
-	Streams  StreamsConfig            `key:"streams"`
-	Limits   LimitsConfig             `key:"limits"`
-	Worker   WorkerConfig             `key:"worker"`
-	Results  ResultsConfig            `key:"results"`
+	Kafka         KafkaConfig              `key:"kafka"`
+	Redis         RedisConfig              `key:"redis"`
+	Subscriptions SubscriptionsConfig      `key:"subscriptions"`
+	Services      map[string]ServiceConfig `key:"services"` // by the name that clients use
+	Sessions      SessionsConfig           `key:"sessions"`
+	Streams       StreamsConfig            `key:"streams"`
+	Limits        LimitsConfig             `key:"limits"`
+	Worker        WorkerConfig             `key:"worker"`
+	Results       ResultsConfig            `key:"results"`
 
 	Origins  []string  `key:"origins" help:"origins of web pages that may call, besides the gateway's own; * for all"`
 	Page     bool      `key:"page" help:"serve the demo page at /"`
@@ -135,6 +136,11 @@ type EventsConfig struct {
 	Topic string `key:"topic" help:"topic of events, by whose key they are about something; empty: the service replies"`
 	Key   string `key:"key" help:"CEL over request (the body as JSON): what the event is to be about; empty: the request's record key"`
 	Until string `key:"until" help:"CEL over event (the value as JSON), key and headers: the first event of which it is true answers"`
+}
+
+// SubscriptionsConfig says what clients may have pushed.
+type SubscriptionsConfig struct {
+	Topics []string `key:"topics" help:"topics of events that clients may subscribe to, by the events' record keys"`
 }
 
 // SessionsConfig bounds one session and its socket.

@@ -21,6 +21,7 @@ func (c *Config) check(from map[string]string) problems {
 	for _, name := range c.serviceNames() {
 		k.service(name, c.Services[name])
 	}
+	k.subscriptions()
 	k.sessions()
 	k.streams()
 	k.limits()

@@ -16,7 +16,7 @@ func sample(s setting) string {
 		"node": "n-1", "listen": "127.0.0.1:1", "admin": "127.0.0.1:2", "page": "false", "origins": "https://a.example,http://b:1",
 		"nodes": "http://c:1,https://d", "shutdown": "7s", "log.level": "debug", "log.format": "json",
 		"kafka.brokers": "k1:1,k2:2", "kafka.group_protocol": "consumer", "kafka.create_topics": "false",
-		"redis.cluster": "r1:1,r2:2", "redis.sentinel.addresses": "s1:1", "redis.url": "rediss://u:p@h:1/2", "redis.lease": "2s",
+		"redis.cluster": "r1:1,r2:2", "subscriptions.topics": "s.events,t.events", "redis.sentinel.addresses": "s1:1", "redis.url": "rediss://u:p@h:1/2", "redis.lease": "2s",
 		"kafka.sasl.mechanism": "PLAIN", "dialect": "parley", "partitioner": "crc32", "forward_headers": "x-a,x-b-*",
 	}
 	if text := special[s.key]; text != "" {

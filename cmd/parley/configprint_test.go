@@ -24,7 +24,7 @@ func TestExample(t *testing.T) {
 	}
 	want := defaultConfig()
 	want.Kafka.SASL, want.Origins, want.Nodes = SASLConfig{}, []string{}, []string{}
-	want.Redis.Cluster, want.Redis.Sentinel.Addresses = []string{}, []string{}
+	want.Redis.Cluster, want.Redis.Sentinel.Addresses, want.Subscriptions.Topics = []string{}, []string{}, []string{}
 	want.Services = map[string]ServiceConfig{"orders": defaultService("orders"), "basket": defaultService("basket")}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -157,6 +157,16 @@ func (k *checker) answer(key string, e EventsConfig) {
 	}
 }
 
+func (k *checker) subscriptions() {
+	for _, topic := range k.config.Subscriptions.Topics {
+		if topic == k.config.Kafka.ReplyTopic {
+			k.beside("subscriptions.topics", "kafka.reply_topic", topic, "another topic than kafka.reply_topic")
+		} else {
+			k.topic("subscriptions.topics", topic)
+		}
+	}
+}
+
 // header wants the pattern of HTTP headers that may be shown to a service.
 func (k *checker) header(key, pattern string) {
 	name := strings.TrimSuffix(pattern, "*")

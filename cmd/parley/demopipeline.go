@@ -242,6 +242,7 @@ func pipelineFlags() []string {
 	return []string{
 		service + ".topic", defaultService(checkoutService).Topic, service + ".answer.events.topic", checkoutEvents,
 		service + ".answer.events.key", checkoutKey, service + ".answer.events.until", checkoutUntil,
+		"--subscriptions.topics", checkoutEvents,
 	}
 }
 

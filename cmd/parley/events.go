@@ -38,7 +38,8 @@ func (e EventsConfig) entity() func(*routing.Call) (string, error) {
 	}
 }
 
-// joinEvents makes the consumer of events, where a service is answered by some.
+// joinEvents makes the consumer of events, where a service is answered by some or clients
+// may subscribe to some.
 func (n *node) joinEvents() (err error) {
 	var services []kafka.EventService
 	for _, name := range n.cfg.serviceNames() {
@@ -52,7 +53,8 @@ func (n *node) joinEvents() (err error) {
 		}
 		services = append(services, kafka.EventService{Name: name, Topic: e.Topic, Until: until})
 	}
-	if services == nil {
+	topics := n.cfg.Subscriptions.Topics
+	if len(services)+len(topics) == 0 {
 		return nil
 	}
 	k := n.cfg.Kafka
@@ -60,7 +62,7 @@ func (n *node) joinEvents() (err error) {
 		RepliesOptions: kafka.RepliesOptions{
 			Group: k.Group + ".events", Protocol: k.GroupProtocol, Node: n.router.Node(), Boot: n.boot, Observer: n.metrics, Tell: n.failover.Tell, SharedTime: n.table.SharedTime,
 		},
-		Services: services, Waits: n.table, To: n.router,
+		Services: services, Waits: n.table, Topics: topics, Feeds: n.table, To: n.router,
 	})
 	if err != nil {
 		return fmt.Errorf("configure the event consumer: %w", err)

@@ -125,6 +125,9 @@ func (n *node) ensureTopics(ctx context.Context) error {
 			topics = append(topics, kafka.Topic{Name: events, Replication: int16(k.Replication)})
 		}
 	}
+	for _, topic := range n.cfg.Subscriptions.Topics {
+		topics = append(topics, kafka.Topic{Name: topic, Replication: int16(k.Replication)})
+	}
 	limits, err := kafka.EnsureTopics(ctx, n.broker, k.CreateTopics, topics)
 	if err == nil {
 		n.producer.SetLimits(limits)

@@ -111,6 +111,7 @@ type node struct {
 type sharedTable interface {
 	routing.Table
 	kafka.Waits
+	kafka.Feeds
 	Run(ctx context.Context, to table.Node) error
 	Ping(ctx context.Context) error
 	SharedTime(t time.Time) time.Time
@@ -218,7 +219,7 @@ func (n *node) joinKafka() (err error) {
 	}
 	n.router = routing.New(routing.Options{
 		Node: routing.NodeID(n.cfg.Node), Services: services, Producer: n.producer, Table: n.table, Observer: n.metrics, Log: n.log,
-		Responders: n.present,
+		Responders: n.present, Feeds: n.cfg.Subscriptions.Topics,
 		Limits: routing.Limits{
 			OpenRequests: n.cfg.Sessions.OpenRequests, InFlight: n.cfg.Limits.InFlight, Sessions: n.cfg.Limits.Sessions, Reply: int(n.cfg.Sessions.Frame),
 			Resume: time.Duration(n.cfg.Sessions.Resume), Unacked: int(n.cfg.Sessions.SendQueue),

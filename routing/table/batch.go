@@ -23,6 +23,7 @@ type batch struct {
 	tells    []routing.Claimed
 	waits    []routing.Wait
 	unwaits  []routing.Wait
+	subs     []op // opSub and opUnsub
 
 	cmds    []redis.Cmder
 	states  []written // the commands that write a session, and for whom
@@ -71,6 +72,9 @@ func (b *batch) add(o *op) {
 		return
 	case opBarrier:
 		b.barriers = append(b.barriers, o.state.done)
+		return
+	case opSub, opUnsub:
+		b.subs = append(b.subs, *o)
 		return
 	case opWait, opUnwait:
 		if o.kind == opWait {
@@ -227,6 +231,8 @@ func (b *batch) reset() {
 	clear(b.notices)
 	clear(b.barriers)
 	clear(b.waits)
+	clear(b.subs)
+	b.subs = b.subs[:0]
 	clear(b.unwaits)
 	b.waits, b.unwaits = b.waits[:0], b.unwaits[:0]
 	b.held, b.back = b.held[:0], false

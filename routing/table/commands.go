@@ -35,6 +35,7 @@ func (b *batch) build(ctx context.Context, r *Redis) {
 		}
 	}
 	b.buildWaits(ctx, r)
+	b.buildSubs(ctx, r)
 	for _, n := range b.notices {
 		b.cmds = append(b.cmds, n.cmd(ctx))
 	}

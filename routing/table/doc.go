@@ -3,13 +3,15 @@
 // nodes. [Memory] stands in for it where there is one node and no Redis.
 //
 //	key                    kind        content
-//	parley:{S}             hash        owner, boot, epoch, state, secret, subject; r:<n> per open request;
+//	parley:{S}             hash        owner, boot, epoch, state, secret, subject; r:<n> per open request; s:<topic> <key> per subscription;
 //	                                   held, the bytes that are held, and h:<n>, the records held to request n;
 //	                                   taken and earlier, the newest take-over and the two owners before it;
 //	                                   left, the newest epoch whose owner has written all its rows and is gone
 //	parley:{S}:held        list        held replies, oldest first: "<n> <record> <reply>"
 //	parley:idem:<hash>     string      an idempotency key's "<request id> <digest>", see routing/kept.go
 //	parley:kept            sorted set  the session of each kept request by when its time is over
+//	parley:{s:<topic>}     set         keys of the topic that somebody has subscribed to;
+//	parley:{s:<topic>}:<key>  hash     session -> Unix ms, until when it has
 //	parley:{w:<service>:<entity>}  hash  RequestID -> Unix ms, until when it waits for an event about the entity
 //	parley:inbox:<node>    stream      what other nodes send: b, the boot that it is meant for, and
 //	                                   e and r, an epoch and a reply, or k, a notice

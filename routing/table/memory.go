@@ -21,13 +21,14 @@ type Memory struct {
 
 	kept  memoryKept
 	waits map[routing.Entity]map[routing.RequestID]bool
+	feeds map[routing.Feed]map[routing.SessionID]bool
 }
 
 var _ routing.Table = (*Memory)(nil)
 
 // NewMemory makes a table for a single node.
 func NewMemory() *Memory {
-	m := &Memory{sessions: make(map[routing.SessionID]routing.SessionRow), waits: make(map[routing.Entity]map[routing.RequestID]bool)}
+	m := &Memory{sessions: make(map[routing.SessionID]routing.SessionRow), waits: make(map[routing.Entity]map[routing.RequestID]bool), feeds: make(map[routing.Feed]map[routing.SessionID]bool)}
 	m.kept.init()
 	return m
 }
@@ -156,6 +157,39 @@ func (m *Memory) Unwait(about routing.Entity, id routing.RequestID) {
 	if delete(m.waits[about], id); len(m.waits[about]) == 0 {
 		delete(m.waits, about)
 	}
+}
+
+// Subscribe notes subscriptions. Each is taken back when its session ends.
+func (m *Memory) Subscribe(_ context.Context, subs []routing.Subscription) []error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range subs {
+		if m.feeds[s.Feed] == nil {
+			m.feeds[s.Feed] = make(map[routing.SessionID]bool)
+		}
+		m.feeds[s.Feed][s.Session] = true
+	}
+	return make([]error, len(subs))
+}
+
+// Unsubscribe forgets a subscription.
+func (m *Memory) Unsubscribe(s routing.Subscription) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if delete(m.feeds[s.Feed], s.Session); len(m.feeds[s.Feed]) == 0 {
+		delete(m.feeds, s.Feed)
+	}
+}
+
+// Subscribers answers who has subscribed to each feed.
+func (m *Memory) Subscribers(_ context.Context, feeds []routing.Feed) ([][]routing.SessionID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := make([][]routing.SessionID, len(feeds))
+	for i, feed := range feeds {
+		found[i] = slices.Collect(maps.Keys(m.feeds[feed]))
+	}
+	return found, nil
 }
 
 // unknown is the verdict on a reply whose session is not in the table.

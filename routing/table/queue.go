@@ -14,11 +14,12 @@ type op struct {
 	kind    opKind
 	session routing.SessionID
 	n       uint64
-	row     routing.Row     // opClaim, and the next
-	tell    routing.Claimed // nil for nobody
-	state   *state          // opState, opBarrier
-	notice  *notice         // opNotice
-	wait    routing.Wait    // opWait, opUnwait
+	row     routing.Row          // opClaim, and the next
+	tell    routing.Claimed      // nil for nobody
+	state   *state               // opState, opBarrier
+	notice  *notice              // opNotice
+	wait    routing.Wait         // opWait, opUnwait
+	sub     routing.Subscription // opSub, opUnsub
 }
 
 type opKind uint8
@@ -33,6 +34,8 @@ const (
 	opNotice  // session is ""
 	opWait    // session is ""
 	opUnwait  // likewise
+	opSub     // session is ""
+	opUnsub   // likewise
 	opBarrier // session is ""
 )
 

@@ -141,6 +141,7 @@ func (r *Redis) restateRound(ctx context.Context, from Node, how how, busy bool)
 		func(s routing.SessionRow, open []routing.Row) {
 			if len(open) > 0 || !busy {
 				r.push(op{kind: opState, session: s.ID, state: &state{row: s, open: open, how: how}})
+				r.resub(s)
 				if how != touch {
 					r.rewait(open)
 				}

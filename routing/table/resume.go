@@ -80,6 +80,11 @@ func (r *Redis) readTaken(session routing.SessionID, answer any) (*taken, error)
 	olderBoot, _ := list[6].(string)
 	t := &taken{before: [2]owner{{routing.NodeID(before), boot}, {routing.NodeID(older), olderBoot}}}
 	t.Epoch, t.Rows = epoch, r.readRows(session, pairs(list[3]))
+	for field := range pairs(list[3]) {
+		if feed, ok := parseFeed(field); ok {
+			t.Feeds = append(t.Feeds, feed)
+		}
+	}
 	texts := make([]string, len(held))
 	for i := range held {
 		texts[i], _ = held[i].(string)

@@ -41,7 +41,7 @@ redis.call('PEXPIRE', KEYS[2], ARGV[5])
 local fields = redis.call('HGETALL', KEYS[1])
 local rows = {}
 for i = 1, #fields, 2 do
-  if string.sub(fields[i], 1, 2) == 'r:' then
+  if string.sub(fields[i], 1, 2) == 'r:' or string.sub(fields[i], 1, 2) == 's:' then
     rows[#rows + 1] = fields[i]
     rows[#rows + 1] = fields[i + 1]
   end

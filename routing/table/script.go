@@ -70,6 +70,12 @@ var concludeLua string
 //go:embed wait.lua
 var waitLua string
 
+//go:embed sub.lua
+var subLua string
+
+//go:embed unsub.lua
+var unsubLua string
+
 var (
 	leaseScript   = redis.NewScript(leaseLua)
 	leaveScript   = redis.NewScript(leaveLua)
@@ -85,6 +91,8 @@ var (
 	leftScript    = redis.NewScript(leftLua)
 	resumeScript  = redis.NewScript(resumeLua)
 	waitScript    = redis.NewScript(waitLua)
+	subScript     = redis.NewScript(subLua)
+	unsubScript   = redis.NewScript(unsubLua)
 
 	roomScript     = redis.NewScript(roomLua)
 	keepScript     = redis.NewScript(keepLua)
@@ -96,7 +104,7 @@ var (
 	// pipelined are the scripts that run in pipelines, where an unknown digest
 	// cannot be answered by sending the source at once.
 	pipelined = []*redis.Script{nodesScript, sessionScript, endScript, pushScript, holdScript, unholdScript, noticeScript, leftScript,
-		roomScript, keepScript, claimScript, unclaimScript, collectScript, concludeScript, waitScript}
+		roomScript, keepScript, claimScript, unclaimScript, collectScript, concludeScript, waitScript, subScript, unsubScript}
 )
 
 // call is a script's call for a pipeline.

@@ -192,6 +192,11 @@ func (*table) Await(_ context.Context, waits []routing.Wait) []error {
 	return make([]error, len(waits))
 }
 func (*table) Unwait(routing.Entity, routing.RequestID) {}
+
+func (*table) Subscribe(_ context.Context, subs []routing.Subscription) []error {
+	return make([]error, len(subs))
+}
+func (*table) Unsubscribe(routing.Subscription) {}
 func (*table) Look(context.Context, routing.SessionID) (routing.Looked, error) {
 	return routing.Looked{}, nil
 }

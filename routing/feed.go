@@ -1,0 +1,253 @@
+package routing
+
+import (
+	"context"
+	"hash/fnv"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Feed is what a session subscribes to: the events of a topic about a key.
+type Feed struct{ Topic, Key string }
+
+// Subscription is a session's.
+type Subscription struct {
+	Session SessionID
+	Feed    Feed
+}
+
+const (
+	// maxFeeds is how many feeds a session may follow.
+	maxFeeds = 64
+	// maxPushes is how many pushes of a session may be unacknowledged; more are
+	// dropped, and the next that is not says how many were.
+	maxPushes = 1000
+	// pushOverhead is what a push counts for in Session.bytes besides its body.
+	pushOverhead = 256
+	// pushMemory is how many pushes a session remembers, to know one that is consumed
+	// again after it was acknowledged.
+	pushMemory = 64
+)
+
+// feeds is what a session that has subscribed to something knows of it. It belongs
+// to session.mu.
+type feeds struct {
+	of     map[Feed]bool        // true once the table has it
+	seen   [pushMemory]RecordAt // as a ring
+	at     int
+	missed int // dropped since the last that was delivered
+}
+
+// PushKey is the header of a push in which its event's key travels.
+const PushKey = "parley-key"
+
+// pushBit is set in n of a push, which no request has: requests are counted.
+const pushBit = 1 << 63
+
+// PushID names the push of an event to a session, as if it were a reply: so it is
+// relayed, held and acknowledged like one. It follows from the event's record, so
+// that the same event is the same push whoever consumes it.
+func PushID(session SessionID, event RecordAt) RequestID {
+	h := fnv.New64a()
+	_, _ = h.Write(appendRecord(make([]byte, 0, 64), event))
+	return RequestID(session) + "." + RequestID(strconv.FormatUint(h.Sum64()|pushBit, 10))
+}
+
+// String is how clients see an event's place: "<topic>/<partition>/<offset>".
+func (r RecordAt) String() string { return string(appendRecord(nil, r)) }
+
+func appendRecord(dst []byte, at RecordAt) []byte {
+	dst = append(append(dst, at.Topic...), '/')
+	dst = append(strconv.AppendInt(dst, int64(at.Partition), 10), '/')
+	return strconv.AppendInt(dst, at.Offset, 10)
+}
+
+func isPush(n uint64) bool { return n&pushBit != 0 }
+
+// Push is what a delivery that no request asked for is about.
+type Push struct {
+	Feed   Feed
+	Missed int // pushes before it that were dropped, as too many waited for the client
+}
+
+// subscribing is a wish of a client's, on its way to the table.
+type subscribing struct {
+	session *Session
+	feed    Feed
+	done    func(*Error)
+}
+
+// Subscribe has events of a feed pushed to the session's sink from the moment that done
+// is called without an error. It does not block; done is called once, from another
+// goroutine, with no lock held. A feed that the session follows already is none more.
+func (s *Session) Subscribe(feed Feed, done func(*Error)) *Error {
+	switch {
+	case !s.router.feeds[feed.Topic]:
+		return refuse(Forbidden, false, "there are no subscriptions to the topic %q", feed.Topic)
+	case feed.Key == "" || len(feed.Key) > maxEntity:
+		return refuse(InvalidParams, false, "a key has from 1 to %d bytes", maxEntity)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != live {
+		return refuse(SessionGone, true, "the session has ended")
+	}
+	if s.feeds == nil {
+		s.feeds = &feeds{of: make(map[Feed]bool)}
+	}
+	if _, follows := s.feeds.of[feed]; !follows && len(s.feeds.of) >= maxFeeds {
+		return refuse(Overloaded, false, "the session has %d subscriptions, which is its limit", maxFeeds)
+	}
+	if !s.feeds.of[feed] {
+		s.feeds.of[feed] = false
+	}
+	s.router.wishes.put(subscribing{s, feed, done})
+	return nil
+}
+
+// Unsubscribe ends a subscription, and tells whether there was one. What is on its way
+// may still come.
+func (s *Session) Unsubscribe(feed Feed) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.feeds == nil {
+		return false
+	}
+	if _, follows := s.feeds.of[feed]; !follows {
+		return false
+	}
+	delete(s.feeds.of, feed)
+	s.router.table.Unsubscribe(Subscription{s.id, feed})
+	return true
+}
+
+// follow has the table know of subscriptions, until ctx ends.
+func (r *Router) follow(ctx context.Context) {
+	for {
+		select {
+		case <-r.wishes.wakeup:
+		case <-ctx.Done():
+			return
+		}
+		for batch := r.wishes.take(relayBatch); len(batch) > 0; batch = r.wishes.take(relayBatch) {
+			subs := make([]Subscription, len(batch))
+			for i, w := range batch {
+				subs[i] = Subscription{w.session.id, w.feed}
+			}
+			for i, err := range r.table.Subscribe(ctx, subs) {
+				batch[i].done(batch[i].session.subscribed(batch[i].feed, err))
+			}
+		}
+	}
+}
+
+// subscribed notes whether the table has a subscription.
+func (s *Session) subscribed(feed Feed, err error) *Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wanted := s.feeds != nil && s.hasFeedLocked(feed)
+	switch {
+	case s.state == live && !wanted, s.state == ended:
+		s.router.table.Unsubscribe(Subscription{s.id, feed}) // it has changed its mind meanwhile, or left
+		return refuse(Cancelled, true, "the subscription has ended meanwhile")
+	case err != nil:
+		if !s.feeds.of[feed] {
+			delete(s.feeds.of, feed)
+		}
+		s.router.log.Warn("a subscription is not in the table", "session", string(s.id), "topic", feed.Topic, "err", err)
+		e := refuse(Unavailable, true, "subscriptions cannot be made at the moment")
+		e.Cause = err
+		return e
+	}
+	s.feeds.of[feed] = true
+	return nil
+}
+
+// feedsLocked is what the table keeps of the session's subscriptions.
+func (s *Session) feedsLocked() (all []Feed) {
+	if s.feeds == nil {
+		return nil
+	}
+	for feed := range s.feeds.of {
+		all = append(all, feed)
+	}
+	return all
+}
+
+// adoptFeedsLocked takes over what the session has subscribed to elsewhere.
+func (s *Session) adoptFeedsLocked(all []Feed) {
+	if len(all) == 0 {
+		return
+	}
+	if s.feeds == nil {
+		s.feeds = &feeds{}
+	}
+	s.feeds.of = make(map[Feed]bool, len(all))
+	for _, feed := range all {
+		s.feeds.of[feed] = true
+	}
+}
+
+// feedOf answers what a push is about.
+func feedOf(push *Reply) Feed {
+	feed := Feed{Topic: push.From.Topic}
+	for _, h := range push.Headers {
+		if h.Key == PushKey {
+			feed.Key = string(h.Value)
+		}
+	}
+	return feed
+}
+
+// takePushLocked hands the sink an event that the session has subscribed to.
+func (s *Session) takePushLocked(reply *Reply, path Path) {
+	r := s.router
+	feed := feedOf(reply)
+	switch {
+	case s.keepBothLocked(reply):
+		r.observer.Count(Drops, string(DropDuplicate))
+		return
+	case s.findLocked(reply) != nil, s.feeds != nil && slices.Contains(s.feeds.seen[:], reply.From):
+		r.drop(reply, DropDuplicate)
+		return
+	case s.feeds == nil || !s.hasFeedLocked(feed):
+		r.drop(reply, DropUnsubscribed)
+		r.table.Unsubscribe(Subscription{s.id, feed})
+		return
+	case len(reply.Body) > r.limits.Reply:
+		s.feeds.missed++
+		r.drop(reply, DropTooLarge)
+		return
+	case len(s.unacked) >= maxPushes:
+		s.feeds.missed++
+		r.drop(reply, DropUnread)
+		return
+	}
+	r.observer.Count(Replies, string(path))
+	_, n, _ := reply.ID.Split()
+	now := time.Now()
+	u := unacked{n: n, from: reply.From, since: now, at: now, bytes: len(reply.Body) + pushOverhead}
+	u.Delivery = Delivery{ID: reply.ID, Reply: reply, Push: &Push{feed, s.feeds.missed}}
+	s.feeds.missed = 0
+	s.feeds.seen[s.feeds.at%pushMemory] = reply.From
+	s.feeds.at++
+	s.seq++
+	u.Seq = s.seq
+	s.awaitAckLocked(u)
+	if s.sink != nil {
+		s.sink.Deliver(u.Delivery)
+	}
+}
+
+func (s *Session) hasFeedLocked(feed Feed) bool {
+	_, follows := s.feeds.of[feed]
+	return follows
+}
+
+// endFeedsLocked ends all subscriptions of a session that ends.
+func (s *Session) endFeedsLocked() {
+	for _, feed := range s.feedsLocked() {
+		s.router.table.Unsubscribe(Subscription{s.id, feed})
+	}
+}

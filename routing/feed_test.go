@@ -1,0 +1,179 @@
+package routing
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var orderEvents = Feed{"orders.events", "o-1"}
+
+// newFeedBench is a node whose sessions may subscribe to orders.events.
+func newFeedBench(t *testing.T, limits Limits) *bench {
+	b := newBench(t, limits)
+	b.feeds["orders.events"] = true
+	return b
+}
+
+// subscribed subscribes, and answers how that ended.
+func subscribed(t *testing.T, s *Session, feed Feed) *Error {
+	t.Helper()
+	ended := make(chan *Error, 1)
+	if err := s.Subscribe(feed, func(e *Error) { ended <- e }); err != nil {
+		return err
+	}
+	return <-ended
+}
+
+// push is an event for a session, as a consumer of events makes it.
+func (b *bench) push(s *Session, offset int64, body string) *Reply {
+	at := RecordAt{Topic: "orders.events", Partition: 1, Offset: offset}
+	return &Reply{
+		ID: PushID(s.ID(), at), Final: true, Body: []byte(body), From: at, Consumed: time.Now(),
+		Headers: []Header{{PushKey, []byte("o-1")}}, Receipt: b.received, Token: Token{B: offset},
+	}
+}
+
+// What a session has subscribed to is pushed, in order and numbered like replies; the
+// event is settled when the client has it, and is pushed once even if it comes again.
+func TestPushes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFeedBench(t, Limits{})
+		s, c := b.open(t, true)
+		if err := subscribed(t, s, orderEvents); err != nil {
+			t.Fatal(err)
+		}
+		b.deliver(t, b.push(s, 1, `"a"`), b.push(s, 2, `"b"`), b.push(s, 1, `"a"`))
+		got := c.outcomes()
+		if len(got) != 2 || got[0].Push.Feed != orderEvents || got[1].Seq != 2 || string(got[1].Reply.Body) != `"b"` {
+			t.Fatalf("got %+v", got)
+		}
+		want(t, "settled", len(b.received.offsets()), 0)
+		if err := s.Ack(c, 2); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "settled", b.received.offsets(), []int64{1, 1, 2})
+		b.deliver(t, b.push(s, 2, `"b"`))
+		want(t, "pushed", len(c.outcomes()), 2)
+		want(t, "log", b.cluster.log, []string{"open", "subscribe orders.events o-1"})
+		if !s.Unsubscribe(orderEvents) || s.Unsubscribe(orderEvents) {
+			t.Error("unsubscribed not once")
+		}
+		b.deliver(t, b.push(s, 3, `"c"`))
+		want(t, "pushed", len(c.outcomes()), 2)
+		want(t, "dropped", b.counted.get("drops unsubscribed"), 1)
+		want(t, "settled", len(b.received.offsets()), 5)
+	})
+}
+
+// Only configured topics can be subscribed to, each session to so many, and only if
+// the table has it.
+func TestSubscriptionsThatAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFeedBench(t, Limits{})
+		s, _ := b.open(t, false)
+		word := func(e *Error) Word {
+			if e == nil {
+				return OK
+			}
+			return e.Word
+		}
+		want(t, "another topic", word(subscribed(t, s, Feed{"parley.replies", "x"})), Forbidden)
+		want(t, "no key", word(subscribed(t, s, Feed{"orders.events", ""})), InvalidParams)
+		b.cluster.awaits = errors.New("away")
+		want(t, "away", word(subscribed(t, s, orderEvents)), Unavailable)
+		b.cluster.awaits = nil
+		for i := range maxFeeds {
+			want(t, "one of many", word(subscribed(t, s, Feed{"orders.events", fmt.Sprint(i)})), OK)
+		}
+		want(t, "one more", word(subscribed(t, s, orderEvents)), Overloaded)
+		want(t, "one again", word(subscribed(t, s, Feed{"orders.events", "0"})), OK)
+		s.Close()
+		want(t, "after the end", word(subscribed(t, s, orderEvents)), SessionGone)
+		b.cluster.has(t, "unsubscribe orders.events 7")
+	})
+}
+
+// A client that never acknowledges is not let grow: what is too much is dropped by
+// name, and the next push says how many are missing.
+func TestASubscriberThatNeverReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFeedBench(t, Limits{Unacked: 10 << 20})
+		s, c := b.open(t, true)
+		if err := subscribed(t, s, orderEvents); err != nil {
+			t.Fatal(err)
+		}
+		for i := range int64(maxPushes + 5) {
+			b.deliver(t, b.push(s, i+1, `"x"`))
+		}
+		want(t, "pushed", len(c.outcomes()), maxPushes)
+		want(t, "dropped", b.counted.get("drops unread"), 5)
+		if err := s.Ack(c, 10); err != nil {
+			t.Fatal(err)
+		}
+		b.deliver(t, b.push(s, 5000, `"y"`))
+		got := c.outcomes()
+		want(t, "missed", got[len(got)-1].Push.Missed, 5)
+	})
+}
+
+// pushTo is an event for a session, consumed by whoever delivers it.
+func pushTo(id SessionID, offset int64, receipt Receipt) *Reply {
+	at := RecordAt{Topic: "orders.events", Partition: 1, Offset: offset}
+	return &Reply{
+		ID: PushID(id, at), Final: true, Body: fmt.Appendf(nil, "%d", offset), From: at, Consumed: time.Now(),
+		Headers: []Header{{PushKey, []byte("o-1")}}, Receipt: receipt, Token: Token{B: offset},
+	}
+}
+
+func pushed(c *client) (all []string) {
+	for _, d := range c.outcomes() {
+		all = append(all, string(d.Reply.Body))
+	}
+	return all
+}
+
+// A subscriber's node dies with a push out; others are consumed elsewhere while nobody
+// has the session, and after it is back. The client gets each of them, in order, from
+// the node that it comes to, without subscribing again.
+func TestSubscriptionsOutliveANode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, kill := w.start(t, "a", &topic{ack: true}, Limits{})
+		b, _ := w.start(t, "b", &topic{ack: true}, Limits{})
+		a.feeds["orders.events"], b.feeds["orders.events"] = true, true
+		first, second, events := &client{}, &client{}, &partition{}
+		s, err := a.Open(t.Context(), OpenSession{Sink: first, Acks: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := subscribed(t, s, orderEvents); err != nil {
+			t.Fatal(err)
+		}
+		b.Deliver(t.Context(), []*Reply{pushTo(s.ID(), 1, events)})
+		synctest.Wait()
+		want(t, "relayed", pushed(first), []string{"1"})
+		kill()
+		w.bury("a")
+		synctest.Wait() // what comes behind may else overtake it
+		b.Deliver(t.Context(), []*Reply{pushTo(s.ID(), 2, events)})
+		synctest.Wait()
+		again, _, err := b.Resume(t.Context(), ResumeSession{ID: s.ID(), Secret: s.Secret(), Sink: second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Deliver(t.Context(), []*Reply{pushTo(s.ID(), 3, events)})
+		synctest.Wait()
+		want(t, "pushed", pushed(second), []string{"1", "2", "3"})
+		if err := again.Ack(second, 3); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		want(t, "settled", events.offsets(), []int64{1, 2, 3})
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		want(t, "still held", len(w.sessions[s.ID()].held), 0)
+	})
+}
