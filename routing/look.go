@@ -8,8 +8,10 @@ import (
 
 // lookAfter is when after a take-over the table is asked again for requests that the
 // client knows and the table did not: the former owner, which lives, may have had
-// their rows in its queue. Once it has said that there are no more, nobody looks on.
-var lookAfter = [...]time.Duration{10 * time.Millisecond, 40 * time.Millisecond, 100 * time.Millisecond}
+// their rows in its queue. Once it has said that there are no more, nobody looks on. In
+// all it is longer than a node needs to write again after Redis took no writes: to
+// renew its lease, and then to try anew.
+var lookAfter = [...]time.Duration{10 * time.Millisecond, 40 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond}
 
 // lookAgain asks for rows that came late, and answers which of the client's ids stay
 // missing. Replies to requests that nobody knows yet wait for it.
