@@ -75,20 +75,6 @@ func (p *topic) settledCount() int {
 	return len(p.settled)
 }
 
-// alone is the table of a single node.
-type alone struct{ routing.Table }
-
-func (alone) Open(context.Context, routing.SessionRow) error { return nil }
-func (alone) Announce(routing.SessionRow)                    {}
-func (alone) End(routing.SessionID)                          {}
-func (alone) CatchUp(context.Context)                        {}
-func (alone) Claim(routing.Row, routing.Claimed) bool        { return false }
-func (alone) Release(routing.SessionID, uint64)              {}
-func (alone) Fenced(time.Time) bool                          { return false }
-func (alone) Route(_ context.Context, replies []*routing.Reply) []routing.Verdict {
-	return make([]routing.Verdict, len(replies))
-}
-
 // gateway is a server over a real router and a topic.
 type gateway struct {
 	*Server
