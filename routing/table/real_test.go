@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"sync"
 	"sync/atomic"
@@ -66,8 +67,11 @@ func (s *server) kill() {
 	_ = s.cmd.Wait()
 }
 
-// The contract on a real server of our own.
+// The contract on a real server of our own, where none was given.
 func TestOwnRedis(t *testing.T) {
+	if os.Getenv("PARLEY_TEST_REDIS") != "" {
+		t.Skip("TestRedis does the same")
+	}
 	s := serve(t, "--appendonly", "no")
 	tabletest.Run(t, func(t *testing.T) tabletest.Harness { return through(t, s.addr, 0, wired) })
 }
