@@ -3,7 +3,9 @@
 import { ParleyError, decodePayload, encodePayload, localError } from './wire.js';
 
 const GRACE = 5_000; // ms that the gateway's own timeout may take to reach us
+const QUEUE = 256; // requests that may wait for a socket, and the least that may be open
 const RESENDS = 3; // how often a request is sent again by itself
+const SAME = new Set(['$/attach', '$/subscribe', '$/unsubscribe']); // mean the same in whatever session
 const SLEPT = 2_000; // a timer that is later than so much was held up with all else
 
 /**
@@ -58,7 +60,7 @@ export class Call {
     this.credit = options.credit;
     this.#options = options;
     this.#cancel = cancel;
-    this.repeats = options.idempotencyKey !== undefined || service === '$/attach';
+    this.repeats = options.idempotencyKey !== undefined || SAME.has(service);
     /** @type {Promise<any>} */
     const promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -150,6 +152,20 @@ export class Call {
     this.#options.signal?.removeEventListener('abort', this.#cancel);
     return true;
   }
+}
+
+/**
+ * Why a request cannot even begin.
+ * @param {RequestOptions} options
+ * @param {string} state the client's
+ * @param {number} [most] that the gateway lets be open
+ * @param {number} [open] that are
+ */
+export function refuse({ signal }, state, most = 0, open = 0) {
+  if (signal?.aborted) return localError('cancelled', 'not_sent', 'the signal had been aborted');
+  if (state === 'closed') return localError('session_gone', 'not_sent', 'the client is closed');
+  const limit = state === 'open' ? Math.max(QUEUE, most) : QUEUE;
+  if (open >= limit) return localError('overloaded', 'not_sent', `${limit} requests are open`);
 }
 
 /**

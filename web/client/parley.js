@@ -14,16 +14,16 @@
 //   client.addEventListener('orphan', ({ detail }) => show(detail.note, detail.result));
 
 import { Acks } from './acks.js';
-import { Call, requestFrame } from './call.js';
+import { Call, refuse, requestFrame } from './call.js';
 import { Link, socketURL } from './link.js';
 import { Memory } from './memory.js';
 import { read, restate } from './stream.js';
+import { Feeds } from './subscribe.js';
 import { watchWake } from './wake.js';
 import { ParleyError, localError, message, parse } from './wire.js';
 
 export { ParleyError };
 
-const QUEUE = 256; // requests that may wait for a socket, and the least that may be open
 const BACKLOG = 1 << 20; // bytes that may wait in a socket before notifications are lost
 
 /** @typedef {import('./options.js').ConnectOptions} ConnectOptions */
@@ -45,7 +45,7 @@ export function connect(url, options) {
  * - `state` {state, delay}: `connecting`, `open`, `waiting` (for `delay` ms) or `closed`
  * - `welcome` {session, node, resumed, limits}
  * - `close` {code, reason, next}: a socket was lost
- * - `push` {topic, event, data}: something that no request asked for
+ * - `push` {topic, key, event, data}: an event, whoever subscribed to it; see `subscribe`
  * - `goaway` {reconnect, deadline}: the node drains; the client moves by itself
  * - `restored` {requests: {id, service, note}[]}: the session of the page before a
  *   reload goes on, with these open requests
@@ -66,6 +66,7 @@ export class Client extends EventTarget {
     this.#memory?.settle(); // nobody may ask for what is acknowledged: the gateway forgets it
     return this.#send(message('$/ack', { seq }));
   });
+  #feeds = new Feeds((method, params) => this.request(method, params));
   #secret = '';
   #lastID = 0;
   #hellos = 0;
@@ -108,7 +109,7 @@ export class Client extends EventTarget {
   request(service, params, options = {}) {
     const id = ++this.#lastID;
     const call = new Call(id, service, requestFrame(id, service, params, options), options, () => this.#cancel(call));
-    const refusal = this.#refusal(options);
+    const refusal = refuse(options, this.state, this.limits.open, this.#open.size);
     if (refusal) {
       call.fail(refusal);
       return call.promise;
@@ -122,12 +123,16 @@ export class Client extends EventTarget {
 
   /**
    * Makes a request that is answered in parts: `for await (const part of client.stream(…))`.
-   * @param {string} service
-   * @param {unknown} [params]
+   * @param {string} service @param {unknown} [params]
    * @param {import('./stream.js').StreamOptions} [options]
    */
   stream(service, params, { window, ...options } = {}) {
     return read((more) => this.request(service, params, { ...options, ...more }), (id) => this.#give(this.#open.get(id)), window);
+  }
+
+  /** Has the events of a topic with a record key pushed: `for await (const { data } of …)`. @param {string} topic @param {string} key */
+  subscribe(topic, key) {
+    return this.#feeds.subscribe(topic, key);
   }
 
   /** Collects a request that was made elsewhere, by its id within the gateway. @param {string} request @param {RequestOptions} [options] */
@@ -198,6 +203,7 @@ export class Client extends EventTarget {
     this.#memory?.save();
     this.#link.established();
     this.#sockets++;
+    if (!resumed) this.#feeds.renew();
     this.#become('open');
     this.#emit('welcome', { session, node, resumed, limits });
     for (const call of this.#open.values()) {
@@ -242,6 +248,7 @@ export class Client extends EventTarget {
     this.#unwatch();
     this.#memory?.forget();
     for (const call of this.#open.values()) this.#giveUp(call, word, why);
+    this.#feeds.end(localError(word, 'not_sent', why));
     this.#become('closed');
   }
 
@@ -294,14 +301,6 @@ export class Client extends EventTarget {
   }
 
   // Requests.
-
-  /** Why a request cannot even begin. @param {RequestOptions} options */
-  #refusal({ signal }) {
-    if (signal?.aborted) return localError('cancelled', 'not_sent', 'the signal had been aborted');
-    if (this.state === 'closed') return localError('session_gone', 'not_sent', 'the client is closed');
-    const most = this.state === 'open' ? Math.max(QUEUE, this.limits.open ?? 0) : QUEUE;
-    if (this.#open.size >= most) return localError('overloaded', 'not_sent', `${most} requests are open`);
-  }
 
   /** @param {Call} call */
   #transmit(call) {
@@ -358,6 +357,7 @@ export class Client extends EventTarget {
       case '$/reply':
         return this.#open.get(params.id)?.part(params.n, params.data);
       case '$/push':
+        this.#feeds.take(params);
         return this.#emit('push', params);
       case '$/goaway':
         return this.#goaway(params);

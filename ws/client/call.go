@@ -60,7 +60,7 @@ func (c *Client) Call(ctx context.Context, service string, params []byte, o Call
 	if o.Timeout > 0 {
 		k.due = time.Now().Add(o.Timeout)
 	}
-	k.repeats = o.IdempotencyKey != "" || service == attachMethod
+	k.repeats = o.IdempotencyKey != "" || service == attachMethod || service == subscribeMethod
 	var e *Error
 	if k.frame, e = appendRequest(make([]byte, 0, frameRoom+len(params)), k.id, service, params, &o); e != nil {
 		return Reply{}, e
@@ -132,6 +132,7 @@ type call struct {
 	due     time.Time     // after which it is not sent again; zero for never
 	woken   chan struct{} // there is something to surface
 	repeats bool          // it means the same request in whatever session
+	renews  feed          // it makes subscriptions anew, and nobody waits for it
 
 	// Under Client.mu.
 	sent    bool // it has been written, or may have been

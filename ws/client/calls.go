@@ -60,7 +60,9 @@ func (c *Client) settleLocked(k *call, reply Reply, e *Error) {
 	delete(c.open, k.id)
 	reply.Request = k.request
 	k.settled, k.reply, k.err = true, reply, e
-	if k.id != 0 {
+	if k.renews.topic != "" {
+		c.renewedLocked(k.renews, e)
+	} else if k.id != 0 {
 		k.wake()
 	}
 }

@@ -37,7 +37,8 @@ type Client struct {
 	waiting []*call          // those that are to be written, in order; some may be settled
 	queued  int              // bytes in waiting
 	cancels []uint64         // that could not be said
-	sockets int              // that have been welcomed
+	subs    map[feed][]*Subscription
+	sockets int // that have been welcomed
 }
 
 // Dial connects to a gateway. It tries each URL once, in turn, and returns when
@@ -48,7 +49,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		o: o.withDefaults(), open: make(map[uint64]*call),
+		o: o.withDefaults(), open: make(map[uint64]*call), subs: make(map[feed][]*Subscription),
 		closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())

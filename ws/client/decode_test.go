@@ -16,6 +16,7 @@ func FuzzMessage(f *testing.F) {
 		`{"method":"$/accepted","params":{"id":1,"request":"r"}}`,
 		`{"method":"$/welcome","params":{"session":"S","secret":"s","resumed":true,"node":"a","limits":{"frame":1,"open":2,"resume":3}}}`,
 		`{"method":"$/goaway","params":{"reconnect":[0,8000],"deadline":20000}}`,
+		`{"method":"$/push","params":{"topic":"t","key":"k","event":"t/0/1","missed":2,"data":{}},"seq":7}`,
 		`{"result":{"$bytes":"AP8="}}`,
 	} {
 		f.Add([]byte(seed))
@@ -30,6 +31,7 @@ func FuzzMessage(f *testing.F) {
 		}
 		_, _ = p.about(m.params)
 		_, _ = p.welcome(m.params)
+		_, _ = p.push(m.params)
 		if from, to := p.goaway(m.params); from < 0 || to < from {
 			t.Errorf("from %s to %s", from, to)
 		}

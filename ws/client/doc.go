@@ -15,6 +15,15 @@
 //		…
 //	}
 //
+// Events that no request asked for are pushed to a [Subscription]:
+//
+//	orders, err := c.Subscribe(ctx, "orders.events", "o-1")
+//	for err == nil {
+//		var push client.Push
+//		push, err = orders.Next(ctx)
+//		…
+//	}
+//
 // # What a caller can rely on
 //
 // A call ends exactly once: with the service's reply, with an *[Error], or with

@@ -64,6 +64,8 @@ func (l *link) receive(p *parser, frame []byte) {
 			l.answer(p, &m)
 		case "$/reply":
 			err = l.part(p, &m)
+		case "$/push":
+			err = l.push(p, &m)
 		case "$/accepted":
 			err = l.accepted(p, &m)
 		case "$/welcome":
@@ -167,6 +169,7 @@ func (l *link) welcome(p *parser, m *message) error {
 	}
 	if !w.resumed {
 		c.forgetLocked("the session could not be resumed")
+		c.renewLocked()
 	}
 	c.session, c.secret, c.node, c.frame, c.resume = w.session, w.secret, w.node, w.frame, w.resume
 	for _, id := range c.cancels {

@@ -197,6 +197,7 @@ func (c *Client) end(why error) {
 	for _, k := range c.open {
 		c.settleLocked(k, Reply{}, failed(word, k.outcome(), "%s", text))
 	}
+	c.endSubsLocked(failed(word, NotSent, "%s", text))
 	c.waiting, c.queued = nil, 0
 	c.state = Closed
 	c.mu.Unlock()
