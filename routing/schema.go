@@ -2,6 +2,8 @@ package routing
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -16,8 +18,8 @@ type Fault struct {
 }
 
 // At answers the schema as part of a larger document, where it stands under a JSON
-// Pointer that begins with #. It answers a schema that allows anything where there
-// is none.
+// Pointer that begins with #, without examples and constants that hold a $ref. It
+// answers a schema that allows anything where there is none.
 func (s Schema) At(pointer string) json.RawMessage {
 	var root any
 	if len(s) == 0 || json.Unmarshal(s, &root) != nil {
@@ -27,6 +29,7 @@ func (s Schema) At(pointer string) json.RawMessage {
 		delete(top, "$schema") // the document's own says it
 		delete(top, "$id")
 	}
+	eachKeyword(root, dropValues)
 	EachSchemaRef(root, func(ref string) string { return pointer + strings.TrimPrefix(ref, "#") })
 	text, err := json.Marshal(root)
 	if err != nil {
@@ -38,19 +41,66 @@ func (s Schema) At(pointer string) json.RawMessage {
 // EachSchemaRef replaces every $ref of a schema, decoded from JSON, by what change
 // answers. What only looks like one, within an example or a constant, is left.
 func EachSchemaRef(node any, change func(ref string) string) {
+	eachKeyword(node, func(schema map[string]any) {
+		if ref, isText := schema["$ref"].(string); isText {
+			schema["$ref"] = change(ref)
+		}
+	})
+}
+
+// dropValues drops what a schema says by values that hold a $ref: readers of a document
+// take it for one of its own, though it points at nothing. Of examples the others stay.
+func dropValues(schema map[string]any) {
+	for _, keyword := range []string{"const", "enum", "default"} {
+		if holdsRef(schema[keyword]) {
+			delete(schema, keyword)
+		}
+	}
+	examples, _ := schema["examples"].([]any)
+	kept := slices.DeleteFunc(examples, holdsRef)
+	if len(kept) == len(examples) {
+		return
+	}
+	if schema["examples"] = kept; len(kept) == 0 {
+		delete(schema, "examples")
+	}
+}
+
+// holdsRef tells whether a value has a member $ref, however deep.
+func holdsRef(value any) bool {
+	switch value := value.(type) {
+	case []any:
+		return slices.ContainsFunc(value, holdsRef)
+	case map[string]any:
+		_, has := value["$ref"]
+		return has || slices.ContainsFunc(slices.Collect(maps.Values(value)), holdsRef)
+	}
+	return false
+}
+
+// byName are the keywords whose members are schemas under names of their own, which
+// may be those of keywords.
+var byName = map[string]bool{"properties": true, "patternProperties": true, "$defs": true, "definitions": true, "dependentSchemas": true}
+
+// eachKeyword calls do with every object in a schema whose members are keywords.
+func eachKeyword(node any, do func(schema map[string]any)) {
 	switch node := node.(type) {
 	case []any:
 		for _, below := range node {
-			EachSchemaRef(below, change)
+			eachKeyword(below, do)
 		}
 	case map[string]any:
+		do(node)
 		for key, below := range node {
-			switch ref, isText := below.(string); {
-			case key == "$ref" && isText:
-				node[key] = change(ref)
+			named, _ := below.(map[string]any)
+			switch {
 			case key == "const" || key == "enum" || key == "default" || key == "examples":
+			case byName[key] && named != nil:
+				for _, schema := range named {
+					eachKeyword(schema, do)
+				}
 			default:
-				EachSchemaRef(below, change)
+				eachKeyword(below, do)
 			}
 		}
 	}
