@@ -52,6 +52,7 @@ type Service struct {
 	// Entity, if not nil, says that the service is answered by events, and what the
 	// event that answers a call must be about. It does not block.
 	Entity func(*Call) (string, error)
+	Events string // the topic of such events, for descriptions
 }
 
 // Call is what a door asks on behalf of a client. The router keeps it, and

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"strings"
+
 	"parley/routing"
 )
 
@@ -15,15 +17,25 @@ var socketMessages = []struct {
 	{"ack", "$/ack", true, "everything up to seq arrived", object{"seq": object{"type": "integer"}}},
 	{"cancel", "$/cancel", true, "ends an open request", object{"id": idSchema}},
 	{"credit", "$/credit", true, "the client is ready for n more parts of a streamed answer", object{"id": idSchema, "n": object{"type": "integer"}}},
+	{"attach", "$/attach", true, "has the outcome of a request that was made elsewhere come as this message's own", object{"request": textSchema}},
+	{"subscribe", "$/subscribe", true, "has events of a topic that have this record key pushed, as $/push", feedParams},
+	{"unsubscribe", "$/unsubscribe", true, "ends that", feedParams},
 	{"ping", "$/ping", true, "is answered by $/pong", nil},
 	{"bye", "$/bye", true, "ends the session", nil},
 	{"discover", "rpc.discover", true, "asks for the OpenRPC document", nil},
 	{"welcome", "$/welcome", false, "the answer to $/hello", object{"session": textSchema, "secret": textSchema, "resumed": object{"type": "boolean"}, "node": textSchema, "limits": object{"type": "object"}}},
 	{"part", "$/reply", false, "a part of a streamed reply: the response is the last", object{"id": idSchema, "n": object{"type": "integer"}, "data": object{}}},
 	{"accepted", "$/accepted", false, "the request is durable in Kafka, if asked for in $/hello", object{"id": idSchema, "request": textSchema}},
+	{"push", "$/push", false, "an event of a subscription", object{
+		"topic": textSchema, "key": textSchema, "event": object{"type": "string", "description": "names the record: topic/partition/offset. One that comes twice is dropped by it"},
+		"missed": object{"type": "integer", "description": "how many before it were dropped, for too many waited"}, "data": object{},
+	}},
 	{"goaway", "$/goaway", false, "this node drains: resume elsewhere", object{"reconnect": object{"type": "array", "items": object{"type": "integer"}}, "deadline": object{"type": "integer"}}},
 	{"pong", "$/pong", false, "the answer to $/ping", nil},
 }
+
+// answered are those that a client gives an id of its own, for they have an answer.
+var answered = map[string]bool{"discover": true, "attach": true, "subscribe": true, "unsubscribe": true}
 
 // recordHeaders are those that a record has in the dialect parley.
 var recordHeaders = []struct {
@@ -33,7 +45,13 @@ var recordHeaders = []struct {
 	{"parley-request-id", "the request's id: the reply's key or header", true, true},
 	{"parley-reply-topic", "where the reply goes", true, false},
 	{"parley-reply-partition", "the partition where it is consumed by the node that waits", true, false},
+	{"parley-service", "the name that the client called", true, false},
+	{"parley-deadline", "when the client stops waiting, in Unix milliseconds", true, false},
+	{"parley-idempotency-key", "by which the work is done once: the client's own, else the request's id", true, false},
+	{"parley-cancel", "the record is no request but the end of one, which this names", true, false},
+	{"parley-method", "over HTTP, as are parley-path (below the service's name) and parley-query", true, false},
 	{"content-type", "of the payload", true, true},
+	{"parley-part", "the number of a part, from 0 on: of all parts or of none", false, true},
 	{"parley-status", "the status over HTTP", false, true},
 	{"parley-final", "false: more replies follow", false, true},
 	{"parley-error-code", "the reply says error: its code", false, true},
@@ -42,6 +60,7 @@ var recordHeaders = []struct {
 
 var (
 	textSchema = object{"type": "string"}
+	feedParams = object{"topic": textSchema, "key": textSchema}
 	idSchema   = object{"type": []string{"string", "number"}, "description": "the client's own id"}
 )
 
@@ -106,7 +125,7 @@ func (a *asyncDocument) control(name, method, text string, fromClient bool, para
 	if params != nil {
 		payload["properties"].(object)["params"] = object{"type": "object", "properties": params}
 	}
-	if name == "discover" {
+	if answered[name] {
 		payload["properties"].(object)["id"] = idSchema
 	}
 	a.add(a.socket, name, text, payload, nil)
@@ -122,10 +141,7 @@ func (a *asyncDocument) service(s *routing.Service) {
 	request, reply := s.Name+".request", s.Name+".reply"
 	a.add(a.socket, request, described(s), rpc(object{
 		"id": idSchema, "method": object{"const": s.Name}, "params": schemaOf(request, s.Request),
-		"meta": object{"type": "object", "properties": object{
-			"key": textSchema, "credit": object{"type": "integer"}, "timeout": object{"type": "integer", "minimum": 1, "maximum": max(1, s.MaxTimeout.Milliseconds())},
-			"headers": object{"type": "object", "additionalProperties": textSchema}, "want": object{"type": "array", "items": object{"enum": []string{"trace", "headers"}}},
-		}},
+		"meta": metaOf(s),
 	}, "method"), nil)
 	a.add(a.socket, reply, "what "+s.Name+" answers", rpc(object{
 		"id": idSchema, "result": schemaOf(reply, s.Reply), "seq": object{"type": "integer"}, "meta": object{"type": "object"},
@@ -136,19 +152,39 @@ func (a *asyncDocument) service(s *routing.Service) {
 	}
 }
 
+// metaOf describes what a client may say beside its payload.
+func metaOf(s *routing.Service) object {
+	properties := object{
+		"key": textSchema, "credit": object{"type": "integer"}, "timeout": object{"type": "integer", "minimum": 1, "maximum": max(1, s.MaxTimeout.Milliseconds())},
+		"headers": object{"type": "object", "additionalProperties": textSchema}, "want": object{"type": "array", "items": object{"enum": []string{"trace", "headers"}}},
+	}
+	if collected(s) {
+		properties["idempotencyKey"] = object{
+			"type": "string", "minLength": 1, "maxLength": maxIdempotencyKey,
+			"description": "the request is made once a subject, service and key: who asks again joins it, or gets its outcome",
+		}
+	}
+	return object{"type": "object", "properties": properties}
+}
+
 // topic describes what a service sees.
 func (a *asyncDocument) topic(s *routing.Service) {
 	if a.replies == nil {
 		a.replies = object{}
 	}
 	request, reply, channel := s.Name+".request-record", s.Name+".reply-record", "topic."+s.Name
+	answers, back, text, headers := "replies", a.replies, "a reply as "+s.Name+" writes it", headersOf(s, false)
+	if s.Events != "" {
+		answers, back, text, headers = "events."+s.Name, object{}, "an event about what the request names: the first that ends it is its outcome", nil
+		a.channels[answers] = object{"address": s.Events, "description": "Events, one of which answers a request of " + s.Name + ".", "servers": []object{ref("#/servers/kafka")}, "messages": back}
+	}
 	messages := object{}
 	a.add(messages, request, "a request as "+s.Name+" reads it", schemaOf(s.Name+".request", s.Request), headersOf(s, true))
-	a.add(a.replies, reply, "a reply as "+s.Name+" writes it", schemaOf(s.Name+".reply", s.Reply), headersOf(s, false))
+	a.add(back, reply, text, schemaOf(s.Name+".reply", s.Reply), headers)
 	a.channels[channel] = object{"address": s.Topic, "description": described(s), "servers": []object{ref("#/servers/kafka")}, "messages": messages}
 	a.operations["produce."+s.Name] = object{
 		"action": "send", "summary": "hands a request to " + s.Name, "channel": ref("#/channels/" + channel), "messages": refs("#/channels/"+channel+"/messages/", request),
-		"reply": object{"channel": ref("#/channels/replies"), "messages": refs("#/channels/replies/messages/", reply)},
+		"reply": object{"channel": ref("#/channels/" + answers), "messages": refs("#/channels/"+answers+"/messages/", reply)},
 	}
 }
 
@@ -157,7 +193,11 @@ func (a *asyncDocument) topic(s *routing.Service) {
 func headersOf(s *routing.Service, request bool) object {
 	properties := object{}
 	for _, h := range recordHeaders {
-		if (s.Dialect == "" || s.Dialect == "parley") && (request && h.request || !request && h.back) {
+		switch {
+		case s.Dialect != "" && s.Dialect != "parley":
+		case h.name == "parley-cancel" && !s.Cancel:
+		case s.Entity != nil && strings.HasPrefix(h.name, "parley-reply-"): // an event answers
+		case request && h.request || !request && h.back:
 			properties[h.name] = object{"type": "string", "description": h.text}
 		}
 	}

@@ -11,10 +11,12 @@ import (
 
 // describedGateway has a service whose schema refers to itself.
 func describedGateway(t *testing.T) *gateway {
-	g := newGateway(t, func(o *Options) { o.ReplyTopic = "parley.replies" })
+	g := newGateway(t, func(o *Options) { o.ReplyTopic = "parley.replies" }, &routing.Service{
+		Name: "pipeline", Topic: "pipeline.requests", Events: "orders.events", Entity: func(*routing.Call) (string, error) { return "o-1", nil },
+	})
 	echo := g.router.Service("echo")
 	echo.Description = "<b>Says</b> it again"
-	echo.Request = routing.Schema(`{"$id":"https://example.com/x","type":"object","properties":{"a":{"$ref":"#/$defs/a"},"const":{"const":{"$ref":"#/left"}}},"$defs":{"a":{"type":"array","items":{"$ref":"#"}}}}`)
+	echo.Request = routing.Schema(`{"$id":"https://example.com/x","type":"object","properties":{"a":{"$ref":"#/$defs/a"},"const":{"const":{"$ref":"#/nowhere"},"examples":[{"$ref":"#/nowhere"}]}},"$defs":{"a":{"type":"array","items":{"$ref":"#"}}}}`)
 	echo.Check = func(body []byte) []routing.Fault {
 		if strings.HasPrefix(string(body), "{") {
 			return nil
@@ -47,7 +49,7 @@ func TestDescriptions(t *testing.T) {
 			}
 			return ref
 		})
-		for _, want := range []string{"echo.requests", "quick", `\u003cb\u003eSays`, "no_responders", "echo.request/$defs/a", `"$ref": "#/left"`} {
+		for _, want := range []string{"echo.requests", "quick", `\u003cb\u003eSays`, "no_responders", "echo.request/$defs/a", "pipeline"} {
 			if !strings.Contains(w.Body.String(), want) {
 				t.Errorf("%s does not have %s", path, want)
 			}
@@ -55,8 +57,21 @@ func TestDescriptions(t *testing.T) {
 		if strings.Contains(w.Body.String(), "https://example.com/x") {
 			t.Errorf("%s has a schema's own name, by which its references would be other ones", path)
 		}
+		if strings.Contains(w.Body.String(), "#/nowhere") {
+			t.Errorf("%s has an example or a constant that looks like a reference", path)
+		}
 		if g.do("GET", path, nil, "If-None-Match: "+w.Header().Get("Etag")).Code != 304 {
 			t.Errorf("%s is sent again, though it is the same", path)
+		}
+	}
+	for path, wants := range map[string][]string{
+		"/openapi.json":  {`"/requests/{id}"`, "respond-async", `"Idempotency-Key"`, `"name": "wait"`, `"202"`, `"410"`},
+		"/asyncapi.json": {`"$/attach"`, `"$/subscribe"`, `"$/push"`, `"idempotencyKey"`, `"address": "orders.events"`, "#/channels/events.pipeline/messages/pipeline.reply-record"},
+	} {
+		for _, want := range wants {
+			if text := g.do("GET", path, nil).Body.String(); !strings.Contains(text, want) {
+				t.Errorf("%s does not tell of %s", path, want)
+			}
 		}
 	}
 	if text := g.do("GET", "/asyncapi.json", nil).Body.String(); !strings.Contains(text, `"host": "example.com"`) || !strings.Contains(text, `"protocol": "ws"`) || strings.Contains(text, hostHere) {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,7 +28,8 @@ var callParameters = []struct {
 	name, header, text, example string
 	schema                      object
 }{
-	{"prefer", "Prefer", "how long to wait for the outcome, in seconds: at most the service's longest", "wait=5", object{"type": "string"}},
+	{"prefer", "Prefer", "wait: how long to wait for the outcome, in seconds, at most the service's longest. respond-async: to be answered 202 with where the outcome will be, unless it comes within wait", "respond-async, wait=5", object{"type": "string"}},
+	{"once", "Idempotency-Key", "the request is made once a subject, service and key: who asks again joins it, or gets its outcome", "basket-7", object{"type": "string", "minLength": 1, "maxLength": maxIdempotencyKey}},
 	{"key", "Parley-Key", "the record key: requests with one key reach the service in order", "c-1", object{"type": "string", "maxLength": maxKey}},
 	{"want", "Parley-Want", "asks for the response header parley-trace", "trace", object{"type": "string", "enum": []string{"trace"}}},
 }
@@ -51,6 +53,12 @@ var callHeaders = []struct{ name, text string }{
 	{"Preference-Applied", "what holds of Prefer"},
 }
 
+// pendingHeaders are those of a request that has no outcome yet.
+var pendingHeaders = []struct{ name, text string }{
+	{"Location", "where the outcome will be: /requests/{id}"},
+	{"Retry-After", "seconds"},
+}
+
 // openAPI describes the HTTP door in OpenAPI 3.1.
 func openAPI(services []*routing.Service) object {
 	paths, tags := object{}, []object{}
@@ -71,6 +79,7 @@ func openAPI(services []*routing.Service) object {
 		}
 		paths[p.path] = object{p.method: object{"operationId": p.id, "summary": p.summary, "tags": []string{"gateway"}, "responses": responses}}
 	}
+	paths[resultsPath+"{id}"] = resultPath()
 	for _, s := range services {
 		if s.View != nil {
 			paths["/services/"+s.Name+"/{key}"] = viewPath(s)
@@ -87,7 +96,7 @@ func openAPI(services []*routing.Service) object {
 		},
 		"servers": []object{{"url": "/"}}, "tags": append(tags, object{"name": "gateway", "description": "The gateway itself"}), "paths": paths,
 		"components": object{
-			"schemas": withProblem(schemas(services)), "responses": problemResponses(), "parameters": parameters(), "headers": responseHeaders(),
+			"schemas": withProblem(schemas(services)), "responses": problemResponses(), "parameters": parameters(), "headers": headers(slices.Concat(callHeaders, pendingHeaders)),
 		},
 	}
 }
@@ -95,7 +104,7 @@ func openAPI(services []*routing.Service) object {
 // servicePath describes the calls of a service.
 func servicePath(s *routing.Service) object {
 	path := object{
-		"summary": described(s), "parameters": refs("#/components/parameters/", parameterNames()...),
+		"summary": described(s), "parameters": refs("#/components/parameters/", parameterNames(s)...),
 		"x-service": s.Name, "x-topic": s.Topic, "x-timeout": s.Timeout.Milliseconds(), "x-max-timeout": s.MaxTimeout.Milliseconds(), "x-wait": s.Wait,
 	}
 	for _, m := range callMethods {
@@ -115,7 +124,7 @@ func servicePath(s *routing.Service) object {
 var viewParameters = []object{
 	{"name": "key", "in": "path", "required": true, "description": "whose newest event is wanted", "schema": object{"type": "string", "minLength": 1}},
 	{"name": "If-None-Match", "in": "header", "description": "the ETag of what the caller has: 304 while that is the newest", "schema": object{"type": "string"}},
-	ref("#/components/parameters/prefer"),
+	{"name": "Prefer", "in": "header", "description": "wait: how long to wait, in seconds, for an event, or for another one than the caller has", "schema": object{"type": "string"}, "example": "wait=5"},
 }
 
 // viewPath describes a service that answers from the newest event of each key.
@@ -139,30 +148,46 @@ func content(name string, s routing.Schema) object {
 }
 
 func callResponses(s *routing.Service, body bool) object {
-	headers := object{}
-	for _, h := range callHeaders {
-		headers[h.name] = ref("#/components/headers/" + h.name)
-	}
 	replies := content(s.Name+".reply", s.Reply)
 	for _, f := range forms {
 		replies[f.accept] = object{"schema": object{"type": "string", "description": f.text}}
 	}
 	all := object{"200": object{
 		"description": "The service's reply. It may choose any status from 200 to 599. An answer in parts is an array of them, unless Accept says otherwise.",
-		"headers":     headers, "content": replies,
+		"headers":     headerRefs(callHeaders), "content": replies,
 	}}
+	if collected(s) {
+		all["202"] = pendingResponse()
+	}
 	for status := range statuses() {
 		if status == 422 && (s.Check == nil || !body) {
 			continue
 		}
-		all[strconv.Itoa(status)] = ref(fmt.Sprint("#/components/responses/problem", status))
+		all[strconv.Itoa(status)] = problemRef(status)
 	}
 	return all
 }
 
-func parameterNames() (names []string) {
+// collected tells whether a service's answers can be collected later.
+func collected(s *routing.Service) bool { return s.View == nil && s.Entity == nil }
+
+// problemRef points at the response that is an error.
+func problemRef(status int) object { return ref(fmt.Sprint("#/components/responses/problem", status)) }
+
+func headerRefs(of []struct{ name, text string }) object {
+	all := object{}
+	for _, h := range of {
+		all[h.name] = ref("#/components/headers/" + h.name)
+	}
+	return all
+}
+
+// parameterNames are the parameters that calls of a service may have.
+func parameterNames(s *routing.Service) (names []string) {
 	for _, p := range callParameters {
-		names = append(names, p.name)
+		if p.name != "once" || collected(s) {
+			names = append(names, p.name)
+		}
 	}
 	return names
 }
@@ -175,9 +200,9 @@ func parameters() object {
 	return all
 }
 
-func responseHeaders() object {
+func headers(described []struct{ name, text string }) object {
 	all := object{}
-	for _, h := range callHeaders {
+	for _, h := range described {
 		all[h.name] = object{"description": h.text, "schema": object{"type": "string"}}
 	}
 	return all

@@ -252,7 +252,7 @@ func (n *node) services() (all []*routing.Service, err error) {
 		service := &routing.Service{
 			Description: s.Description, Request: request.text, Reply: reply.text, Check: request.check(),
 			Name: name, Topic: s.Topic, Timeout: time.Duration(s.Timeout), MaxTimeout: time.Duration(s.MaxTimeout),
-			Dialect: s.Dialect, Partitioner: routing.Partitioner(s.Partitioner), Wait: s.Wait, Cancel: s.Cancel, Entity: s.Answer.Events.entity(),
+			Dialect: s.Dialect, Partitioner: routing.Partitioner(s.Partitioner), Wait: s.Wait, Cancel: s.Cancel, Entity: s.Answer.Events.entity(), Events: s.Answer.Events.Topic,
 		}
 		if s.Answer.View.Topic != "" {
 			if service.View, err = n.addView(s.Answer.View.Topic); err != nil {
