@@ -21,7 +21,8 @@ const (
 	// maxFeeds is how many feeds a session may follow.
 	maxFeeds = 64
 	// maxPushes is how many pushes of a session may be unacknowledged; more are
-	// dropped, and the next that is not says how many were.
+	// dropped, and the next that is not says how many were. So are those beyond
+	// Limits.Unacked for a client that does not acknowledge: for others they are held.
 	maxPushes = 1000
 	// pushOverhead is what a push counts for in Session.bytes besides its body.
 	pushOverhead = 256
@@ -219,7 +220,7 @@ func (s *Session) takePushLocked(reply *Reply, path Path) {
 		s.feeds.missed++
 		r.drop(reply, DropTooLarge)
 		return
-	case len(s.unacked) >= maxPushes:
+	case len(s.unacked) >= maxPushes, !s.acks && s.bytes > r.limits.Unacked:
 		s.feeds.missed++
 		r.drop(reply, DropUnread)
 		return

@@ -3,6 +3,7 @@
 //
 //	POST   /services/{service}[/any/path][?query]   (GET, PUT, PATCH, DELETE too)
 //	GET    /requests/{id}[?wait=30s] the result of a call that is collected (DELETE cancels it)
+//	GET    /events/{topic}?key=k    the events of a topic about a key, as they happen
 //	GET    /ws                      the socket's door, mounted from elsewhere
 //	GET    /healthz                 200 while the process lives
 //	GET    /readyz                  200 when every check passes, else 503
@@ -65,6 +66,16 @@
 // A stream takes as many parts as its caller reads; at most 32 wait here, the others
 // with the router, which ends the request of a caller that is too far behind
 // (overloaded). A caller that has left frees all of it.
+//
+// # Events
+//
+// GET /events/{topic}?key=k is answered with server-sent events, those of a topic that
+// clients may subscribe to, else forbidden. They have no name, so that EventSource calls
+// onmessage; id: names the record, <topic>/<partition>/<offset>. The session that is
+// subscribed lives as long as the connection: who comes back (Last-Event-ID) first gets an
+// event named missed, with the data -1, as nobody knows how many were. The same event
+// with a number stands before one that comes after so many which were dropped, because a
+// client did not read. A node that drains ends the response, with a time for coming back.
 //
 // # Collected calls
 //

@@ -79,6 +79,7 @@ func (p *topic) settledCount() int {
 type gateway struct {
 	*Server
 	topic  *topic
+	table  *table.Memory
 	router *routing.Router
 	log    *logged
 }
@@ -112,8 +113,9 @@ func newGateway(t testing.TB, change func(*Options), more ...*routing.Service) *
 	if change != nil {
 		change(&o)
 	}
+	rows := table.NewMemory()
 	o.Router = routing.New(routing.Options{
-		Node: "a", Producer: p, Table: table.NewMemory(), Observer: o.Observer,
+		Node: "a", Producer: p, Table: rows, Observer: o.Observer, Feeds: []string{"orders.events"},
 		Services: append(more,
 			&routing.Service{Name: "echo", Topic: "echo.requests", Timeout: 30 * time.Second, MaxTimeout: time.Minute},
 			&routing.Service{Name: "quick", Topic: "quick.requests", Timeout: time.Second, MaxTimeout: 2 * time.Second},
@@ -134,7 +136,7 @@ func newGateway(t testing.TB, change func(*Options), more ...*routing.Service) *
 		cancel()
 		running.Wait()
 	})
-	return &gateway{s, p, o.Router, log}
+	return &gateway{s, p, rows, o.Router, log}
 }
 
 func echo(q *routing.Request) []*routing.Reply {

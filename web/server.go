@@ -138,6 +138,7 @@ func (s *Server) routes(socket http.Handler, page *page, about descriptions) htt
 	m.Handle(resultsPath+"{id}", s.verbs(map[string]http.Handler{
 		http.MethodGet: http.HandlerFunc(s.serveResult), http.MethodDelete: http.HandlerFunc(s.cancelResult),
 	}))
+	m.Handle(feedsPath+"{topic}", s.verbs(map[string]http.Handler{http.MethodGet: http.HandlerFunc(s.serveFeed)}))
 	if socket != nil {
 		m.Handle("/ws", s.verbs(map[string]http.Handler{http.MethodGet: socket}))
 	}

@@ -1,0 +1,200 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"parley/routing"
+)
+
+const (
+	feedsPath = "/events/"
+	// feedReturn is the longest that a client waits which comes back from a node that
+	// drains, so that all do not come at once.
+	feedReturn = 8 * time.Second
+)
+
+var errDrains = errors.New("this node is going away")
+
+// pushed is the sink of a session that is there for one subscription. What waits to be
+// written is bounded by the session.
+type pushed struct {
+	*flow
+	left chan routing.Leaving
+}
+
+func newPushed() *pushed { return &pushed{newFlow(), make(chan routing.Leaving, 1)} }
+
+// Leave implements routing.Sink.
+func (p *pushed) Leave(why routing.Leaving) {
+	select {
+	case p.left <- why:
+	default:
+	}
+}
+
+// serveFeed answers with the events of a topic about a key, as they happen. The session
+// that is subscribed lives as long as the connection.
+func (s *Server) serveFeed(w http.ResponseWriter, r *http.Request) {
+	feed, e := readFeed(r)
+	switch {
+	case e != nil:
+		s.refuse(w, r, 0, e)
+		return
+	case !s.calls.enter():
+		s.refuse(w, r, 0, goingAway())
+		return
+	}
+	defer s.calls.leave()
+	to := newPushed()
+	session, e := s.router.Open(r.Context(), routing.OpenSession{Subject: s.subject(r), Sink: to})
+	if e != nil {
+		s.logProblem(r, e, "")
+		s.writeProblem(w, 0, e, "")
+		return
+	}
+	defer session.Close()
+	if e, left := s.subscribe(r.Context(), session, feed); left {
+		return
+	} else if e != nil {
+		s.refuse(w, r, 0, e)
+		return
+	}
+	out := feeding{w: w}
+	if err := out.begin(r.Header.Get("Last-Event-ID") != ""); err == nil {
+		err = s.feed(r, session, to, &out)
+		s.log.Info("feed ended", "topic", feed.Topic, "session", string(session.ID()), "err", err)
+	}
+}
+
+// readFeed reads what a request subscribes to.
+func readFeed(r *http.Request) (feed routing.Feed, e *routing.Error) {
+	topic, err := url.PathUnescape(mux.Vars(r)["topic"])
+	query, errQuery := url.ParseQuery(r.URL.RawQuery)
+	if err != nil || errQuery != nil || !query.Has("key") {
+		return feed, invalidParams("say which events: %s{topic}?key=…", feedsPath)
+	}
+	return routing.Feed{Topic: topic, Key: query.Get("key")}, nil
+}
+
+// subscribe waits until the gateway knows of a subscription, or the client has left.
+func (s *Server) subscribe(ctx context.Context, session *routing.Session, feed routing.Feed) (e *routing.Error, left bool) {
+	done := make(chan *routing.Error, 1)
+	if e := session.Subscribe(feed, func(e *routing.Error) { done <- e }); e != nil {
+		return e, false
+	}
+	select {
+	case e = <-done:
+		return e, false
+	case <-s.ending.Done():
+		return goingAway(), false
+	case <-ctx.Done():
+		return nil, true
+	}
+}
+
+// feed writes events until somebody leaves, and answers who.
+func (s *Server) feed(r *http.Request, session *routing.Session, to *pushed, out *feeding) error {
+	silence := time.NewTimer(s.keepAlive)
+	defer silence.Stop()
+	for {
+		var err error
+		select {
+		case <-to.came:
+			err = out.writeAll(session, to)
+		case <-silence.C:
+			err = out.say(":\n\n")
+		case <-r.Context().Done():
+			return context.Cause(r.Context())
+		case <-s.draining.Done():
+			_ = out.say(fmt.Sprintf("retry: %d\n\n", rand.N(feedReturn).Milliseconds()))
+			return errDrains
+		case why := <-to.left:
+			s.observer.Count(routing.Refusals, string(why))
+			return fmt.Errorf("the session has left: %s", why)
+		}
+		if err != nil {
+			return err
+		}
+		silence.Reset(s.keepAlive)
+	}
+}
+
+// feeding is a response of events that no request asked for.
+type feeding struct {
+	w     http.ResponseWriter
+	batch []routing.Delivery
+	buf   []byte
+}
+
+// begin writes the status and the headers. A client that was cut off is told that it
+// may have missed something, and nobody knows how much.
+func (o *feeding) begin(again bool) error {
+	h := o.w.Header()
+	h["Content-Type"] = []string{typeEvents}
+	h["Cache-Control"] = []string{"no-store"}
+	h["X-Accel-Buffering"] = []string{"no"} // a proxy in front is not to wait for more
+	h["X-Content-Type-Options"] = nosniff
+	h["Content-Security-Policy"] = sandbox
+	first := ":\n\n"
+	if again {
+		first = string(appendMissed(nil, -1))
+	}
+	return o.say(first)
+}
+
+// writeAll writes and flushes what has come.
+func (o *feeding) writeAll(session *routing.Session, to *pushed) error {
+	o.batch, _ = to.take(o.batch)
+	defer func() { clear(o.batch) }()
+	if len(o.batch) == 0 {
+		return nil
+	}
+	o.buf = o.buf[:0]
+	for i := range o.batch {
+		o.buf = appendPushed(o.buf, &o.batch[i])
+	}
+	if err := o.write(o.buf); err != nil {
+		return err
+	}
+	session.Wrote(to, o.batch[len(o.batch)-1].Seq)
+	return nil
+}
+
+func (o *feeding) say(text string) error { return o.write([]byte(text)) }
+
+// write writes, and sends it on its way.
+func (o *feeding) write(text []byte) error {
+	boundWrite(o.w)
+	if _, err := o.w.Write(text); err != nil {
+		return fmt.Errorf("write events: %w", err)
+	}
+	if err := flush(o.w); err != nil {
+		return fmt.Errorf("write events: %w", err)
+	}
+	return nil
+}
+
+// appendPushed appends an event. It has no name, so that a browser calls onmessage.
+func appendPushed(dst []byte, d *routing.Delivery) []byte {
+	if d.Push.Missed > 0 {
+		dst = appendMissed(dst, d.Push.Missed)
+	}
+	dst = append(append(dst, "id: "...), d.Reply.From.String()...)
+	dst = append(dst, "\ndata: "...)
+	return append(appendOneLine(dst, d.Reply.Body), "\n\n"...)
+}
+
+// appendMissed says how many events were dropped before the next.
+func appendMissed(dst []byte, n int) []byte {
+	dst = append(dst, "event: missed\ndata: "...)
+	return append(strconv.AppendInt(dst, int64(n), 10), "\n\n"...)
+}
