@@ -12,6 +12,7 @@ const (
 	defectReleaseEarly   = false
 	defectResumeUnfenced = false
 	defectDeliverTwice   = false
+	defectLosePart       = false
 )
 
 // ClockOff is how wrong this process's clock is.

@@ -15,6 +15,8 @@ var (
 	defectResumeUnfenced = os.Getenv("PARLEY_TEST_DEFECT") == "resume-unfenced"
 	// Every delivery is handed to its sink twice.
 	defectDeliverTwice = os.Getenv("PARLEY_TEST_DEFECT") == "deliver-twice"
+	// The second part of an answer is handed to no sink.
+	defectLosePart = os.Getenv("PARLEY_TEST_DEFECT") == "lose-part"
 )
 
 // ClockOff is how wrong this process's clock is, wherever its time leaves it:

@@ -165,6 +165,9 @@ func (s *Session) handLocked(o *open, u unacked) {
 }
 
 func handTo(to Sink, d Delivery) {
+	if defectLosePart && d.Part && d.N == 1 {
+		return
+	}
 	to.Deliver(d)
 	if defectDeliverTwice {
 		to.Deliver(d)

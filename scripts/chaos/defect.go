@@ -38,6 +38,8 @@ var defects = []defect{
 		shown: []exposure{{"all clients reconnect at once", 2}}},
 	{name: "deliver-twice", does: "hands each delivery to its socket twice",
 		shown: []exposure{{"none", 1}}},
+	{name: "lose-part", does: "does not hand over the second part of an answer",
+		shown: []exposure{{"none", 1}}},
 	{name: "own-clock", does: "tells deadlines by its own clock, whatever Redis's says",
 		shown: []exposure{{"a node's clock is 5 min ahead", 1}, {"a node's clock is 5 min behind", 1}}},
 	{name: sound, does: "makes no mistake",

@@ -17,7 +17,9 @@
 // A [fault] is done to the cluster under load. Everything that clients and
 // services see meanwhile is written into a [history], which is judged when the
 // load has ended and each request had the time to get its outcome (judge.go has
-// the rules). Then the next fault comes, with new clients and a new history.
+// the rules). Then the next fault comes, with new clients and a new history. One request
+// in eight is answered in parts, half of these over up to 2 s, so that a fault finds some
+// that are half answered.
 //
 // # Randomness
 //

@@ -11,6 +11,8 @@ const (
 	accepted kind = "accepted" // a client was told that a request is in Kafka
 	consumed kind = "consumed" // a service has read a request
 	replied  kind = "replied"  // Kafka has acknowledged a service's reply
+	arrived  kind = "arrived"  // a frame with a part of an answer has arrived at a client, new or not
+	part     kind = "part"     // the client's caller has been given a part
 	pushed   kind = "pushed"   // a frame with an outcome has arrived at a client, new or not
 	acked    kind = "acked"    // a client has acknowledged all up to N
 	outcome  kind = "outcome"  // the client's caller has been given the outcome
@@ -43,6 +45,10 @@ type event struct {
 	// consumed has too: of the reply that the service is going to write.
 	Owner call   `json:"owner,omitzero"`
 	Hash  uint32 `json:"hash,omitempty"`
+	// Of a part: its number, from 0. Of a consumed request: the hashes of the parts
+	// that its service is going to write before the reply.
+	Part  int      `json:"part,omitempty"`
+	Parts []uint32 `json:"parts,omitempty"`
 	// Of a frame: over which of its client's sockets it came, from 1.
 	Socket int `json:"socket,omitempty"`
 }

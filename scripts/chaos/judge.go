@@ -9,9 +9,10 @@ import (
 // verdict is what a history comes to.
 type verdict struct {
 	requests, replies int
-	lost              []finding // accepted, and no outcome; or answered in time, and not told
-	wrong             []finding // another's reply, other bytes, or an error that lied
-	twice             []finding // more than one outcome, or one that came twice over one socket
+	parts             int       // that callers were given before their replies
+	lost              []finding // accepted, and no outcome; or answered in time, and not told; or a part missing
+	wrong             []finding // another's reply, other bytes, parts in disorder, or an error that lied
+	twice             []finding // more than one outcome, or one that came twice over one socket; and so for parts
 	unsure            int       // not accepted, perhaps answered, and told that nobody knows: allowed, and no beauty
 	duplicates        int       // frames that told a client what it had been told before
 	words             map[string]int
@@ -30,6 +31,8 @@ type trial struct {
 	consumed, replied []*event
 	pushed, outcomes  []*event
 	denied            []*event // pushed too: it never arrived, and may be sent again
+	arrived, parts    []*event // parts, as frames and as the caller was given them
+	belated           int      // parts that the caller was given after its outcome
 }
 
 // judge holds a history against what Parley promises:
@@ -41,6 +44,8 @@ type trial struct {
 //     cannot deliver what has 5 s left, and must then say timeout.) A request that
 //     was not accepted may also end in an error that says that nobody knows;
 //   - a client gets its own reply, and as it was written;
+//   - of an answer in parts it gets each part once, in order, and all of them before the
+//     reply (judgeparts.go);
 //   - its service is told when its client stops waiting;
 //   - what an error says of the request is true: not_sent is in no topic, not even
 //     when the client sends it again by itself, and done has been answered.
@@ -55,13 +60,14 @@ func judge(events []event, margin time.Duration) verdict {
 		}
 		v.requests++
 		v.replies += len(t.replied)
-		v.duplicates += max(0, len(t.pushed)-1)
+		v.duplicates += max(0, len(t.pushed)-1) + t.partsAgain()
 		for _, e := range t.outcomes {
 			v.words[e.saying()]++
 		}
 		v.judgeCount(t)
 		v.judgeReply(t, margin)
 		v.judgeOwner(t)
+		v.judgeParts(t)
 		v.judgeDeadline(t)
 		v.judgeError(t)
 	}
@@ -97,6 +103,11 @@ func (t *trial) add(e *event) {
 		t.consumed = append(t.consumed, e)
 	case replied:
 		t.replied = append(t.replied, e)
+	case arrived:
+		t.arrived = append(t.arrived, e)
+	case part:
+		t.parts = append(t.parts, e)
+		t.belated += min(1, len(t.outcomes))
 	case pushed:
 		if e.Word == "unknown_request" && e.Certainty == "not_sent" {
 			t.denied = append(t.denied, e)

@@ -106,6 +106,69 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// inParts is the history of one request that was answered in three parts and a reply,
+// which its caller was given in the order of nums.
+func inParts(nums ...int) []event {
+	events := peace()
+	events[3].Parts = []uint32{20, 21, 22}
+	some := slices.Clone(events[:5])
+	for _, n := range nums {
+		some = append(some, partOf(arrived, n), partOf(part, n))
+	}
+	return append(some, events[5:]...)
+}
+
+// partOf is the coming of a part, by its frame over the first socket or to the caller.
+func partOf(what kind, n int) event {
+	e := event{At: 3 * second, Kind: what, Client: 1, N: 1, Request: "s.1", Owner: call{1, 1}, Hash: uint32(20 + n), Part: n}
+	if what == arrived {
+		e.Socket = 1
+	}
+	return e
+}
+
+// An answer in parts is whole, in order, and has nothing twice, or the judge says so.
+func TestJudgeParts(t *testing.T) {
+	again := partOf(arrived, 1)
+	again.Socket = 2
+	foreign, garbled := partOf(part, 1), partOf(part, 1)
+	foreign.Owner, garbled.Hash = call{2, 1}, 8
+	failed := func(events []event) []event {
+		return with(without(events, replied, pushed, outcome), ended(31*second, "timeout", "unknown"))
+	}
+	for _, c := range []struct {
+		name               string
+		events             []event
+		lost, wrong, twice int
+		duplicates         int
+	}{
+		{name: "whole", events: inParts(0, 1, 2)},
+		{name: "swapped", events: inParts(0, 2, 1), wrong: 1},
+		{name: "after the reply", events: with(inParts(0, 1), partOf(part, 2)), wrong: 1},
+		{name: "repeated", events: without(inParts(0, 1, 1, 2), arrived), twice: 1},
+		{name: "the first again at last", events: without(inParts(0, 1, 2, 0), arrived), twice: 1},
+		{name: "the first missing", events: inParts(1, 2), lost: 1},
+		{name: "one missing in the midst", events: inParts(0, 2), lost: 1},
+		{name: "the last missing", events: inParts(0, 1), lost: 1},
+		{name: "all missing", events: inParts(), lost: 1},
+		{name: "missing, and repeated", events: without(inParts(0, 1, 1), arrived), lost: 1, twice: 1},
+		{name: "the rest missing, and an error", events: failed(inParts(0))},
+		{name: "one missing in the midst, and an error", events: failed(inParts(0, 2)), lost: 1},
+		{name: "again over another socket", events: with(inParts(0, 1, 2), again), duplicates: 1},
+		{name: "again over the same socket", events: with(inParts(0, 1, 2), partOf(arrived, 1)), twice: 1, duplicates: 1},
+		{name: "arrived, and not handed over", events: with(inParts(0, 1), partOf(arrived, 2)), lost: 1},
+		{name: "another's part", events: slices.Insert(inParts(0, 2), 7, foreign), wrong: 1},
+		{name: "a garbled part", events: slices.Insert(inParts(0, 2), 7, garbled), wrong: 1},
+		{name: "a part of an answer that has none", events: with(peace()[:5:5], append([]event{partOf(part, 0)}, peace()[5:]...)...), wrong: 1},
+	} {
+		v := judge(c.events, 5*second)
+		if len(v.lost) != c.lost || len(v.wrong) != c.wrong || len(v.twice) != c.twice || v.duplicates != c.duplicates {
+			t.Errorf("%s: lost %v, wrong %v, twice %v, duplicates %d; want %d, %d, %d, %d",
+				c.name, v.lost, v.wrong, v.twice, v.duplicates, c.lost, c.wrong, c.twice, c.duplicates)
+		}
+	}
+}
+
 // What is told beside the findings: how much there was, and what came again.
 func TestJudgeCounts(t *testing.T) {
 	again := peace()[5]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"log"
 	"math/rand/v2"
 	"slices"
@@ -19,6 +20,11 @@ import (
 type caller interface {
 	Call(ctx context.Context, service string, params []byte, o client.CallOptions) (client.Reply, error)
 	Close(ctx context.Context) error
+}
+
+// streamer is one whose callers can take the parts of an answer at their own pace.
+type streamer interface {
+	Stream(ctx context.Context, service string, params []byte, o client.CallOptions) iter.Seq2[client.Part, error]
 }
 
 // load is what clients ask for during one fault.
@@ -59,7 +65,7 @@ func newLoad(ctx context.Context, o *options, h *history, urls []string, timeout
 				return
 			}
 			l.callers = append(l.callers, c)
-			l.asking.Go(func() { l.ask(number, c) })
+			l.asking.Go(func() { l.ask(number, c, rude.of(i)) })
 		})
 	}
 	dialing.Wait()
@@ -106,8 +112,9 @@ func choice(urls []string, i int) []string {
 // openLimit is less than sessions.open_requests.
 const openLimit = 200
 
-// ask makes one client's requests, at random moments.
-func (l *load) ask(number int, c caller) {
+// ask makes one client's requests, at random moments. What one that never reads is told
+// is large, so that it is soon too much to wait for it.
+func (l *load) ask(number int, c caller, how manner) {
 	random := rand.New(rand.NewPCG(l.o.seed, uint64(number)))
 	mean := float64(l.o.sessions) / float64(l.o.rate) * float64(time.Second)
 	var open atomic.Int64
@@ -127,6 +134,9 @@ func (l *load) ask(number int, c caller) {
 			continue
 		}
 		q.Client, q.N = number, n
+		if how == neverReads {
+			q.Large = large
+		}
 		open.Add(1)
 		l.open.Go(func() {
 			defer open.Add(-1)
@@ -137,8 +147,14 @@ func (l *load) ask(number int, c caller) {
 
 var padding = strings.Repeat("parley ", 14)
 
+const (
+	large    = 1000 // times padding
+	streamed = 8    // one request in so many is answered in parts
+)
+
 // draw decides what is asked for next: mostly something that is answered at once,
-// and now and then something slow, too late, or not answered at all.
+// and now and then something slow, too late, or not answered at all. Half of the answers
+// that come in parts take long enough for something to happen in their midst.
 func (l *load) draw(random *rand.Rand) (service string, q question, timeout time.Duration) {
 	service, timeout = "home", l.timeout
 	if random.IntN(4) == 0 {
@@ -155,6 +171,12 @@ func (l *load) draw(random *rand.Rand) (service string, q question, timeout time
 	default:
 		q.Mute, timeout = true, 500*time.Millisecond
 	}
+	if random.IntN(streamed) == 0 {
+		q.Parts = 2 + random.IntN(5)
+		if timeout == l.timeout && random.IntN(2) == 0 {
+			q.Delay = 300 + random.IntN(2000)
+		}
+	}
 	return service, q, timeout
 }
 
@@ -162,7 +184,7 @@ func (l *load) draw(random *rand.Rand) (service string, q question, timeout time
 func (l *load) call(c caller, service string, q question, timeout time.Duration) {
 	params, _ := json.Marshal(q)
 	l.history.add(event{Kind: sent, Client: q.Client, N: q.N, Timeout: timeout, Prompt: !q.Mute && q.Delay < 50})
-	reply, err := c.Call(l.give, service, params, client.CallOptions{Timeout: timeout})
+	result, err := l.answer(c, service, q, params, timeout)
 	e := event{Kind: outcome, Client: q.Client, N: q.N}
 	var failed *client.Error
 	switch {
@@ -174,9 +196,31 @@ func (l *load) call(c caller, service string, q question, timeout time.Duration)
 		log.Printf("client %d: request %d ended in a surprise: %v", q.Client, q.N, err)
 		e.Word = "surprise"
 	default:
-		e.tell(reply.Result)
+		e.tell(result)
 	}
 	l.history.add(e)
+}
+
+// answer gets the answer to a request, and tells the history of each part as it comes:
+// the caller takes every second stream in a loop that is ready for little at a time.
+func (l *load) answer(c caller, service string, q question, params []byte, timeout time.Duration) ([]byte, error) {
+	take := func(p client.Part) {
+		e := event{Kind: part, Client: q.Client, N: q.N, Part: p.N}
+		e.tell(p.Data)
+		l.history.add(e)
+	}
+	s, ok := c.(streamer)
+	if q.Parts == 0 || q.N%2 == 0 || !ok {
+		reply, err := c.Call(l.give, service, params, client.CallOptions{Timeout: timeout, OnPart: take})
+		return reply.Result, err
+	}
+	for p, err := range s.Stream(l.give, service, params, client.CallOptions{Timeout: timeout, Window: 2}) {
+		if err != nil || p.Final {
+			return p.Data, err
+		}
+		take(p)
+	}
+	return nil, errors.New("the stream has no end")
 }
 
 // settle ends the asking and waits until every request has its outcome, at most

@@ -5,7 +5,7 @@ type manner string
 
 const (
 	polite       manner = "polite"
-	neverReads   manner = "never reads"   // until its socket is closed, and again on the next one, for a while
+	neverReads   manner = "never reads"   // for a while, on every second socket; what it asks for is large
 	neverAcks    manner = "never acks"    // on any socket
 	alwaysLeaves manner = "always leaves" // 100 ms after each welcome
 )

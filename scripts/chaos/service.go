@@ -9,6 +9,7 @@ import (
 	"log"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,8 +24,10 @@ import (
 type question struct {
 	Client int    `json:"client"`
 	N      int    `json:"n"`
-	Delay  int    `json:"delay,omitempty"` // ms until the answer
-	Mute   bool   `json:"mute,omitempty"`  // there is none
+	Delay  int    `json:"delay,omitempty"` // ms until the answer, over which its parts are spread
+	Mute   bool   `json:"mute,omitempty"`  // there is none, at most parts
+	Parts  int    `json:"parts,omitempty"` // of the answer, the last of which is final; 0 where it does not come in parts
+	Large  int    `json:"large,omitempty"` // how often the answer repeats Pad
 	Pad    string `json:"pad,omitempty"`
 }
 
@@ -32,6 +35,7 @@ type question struct {
 type answer struct {
 	Owner   call   `json:"owner"`
 	Request string `json:"request"`
+	Part    int    `json:"part,omitempty"`
 	Pad     string `json:"pad,omitempty"`
 }
 
@@ -97,32 +101,65 @@ func (s *services) take(ctx context.Context, r *kgo.Record) {
 		log.Printf("service: %s/%d@%d is no request of ours: %q (%v)", r.Topic, r.Partition, r.Offset, r.Value, err)
 		return
 	}
-	body, _ := json.Marshal(answer{Owner: call{q.Client, q.N}, Request: request, Pad: q.Pad})
-	seen := event{Kind: consumed, Client: q.Client, N: q.N, Request: request, Hash: hashOf(body)}
+	records := q.answer(r, request, to)
+	reply := records[len(records)-1]
+	seen := event{Kind: consumed, Client: q.Client, N: q.N, Request: request, Hash: hashOf(reply.Value)}
+	for _, p := range records[:len(records)-1] {
+		seen.Parts = append(seen.Parts, hashOf(p.Value))
+	}
 	h := s.history.Load()
 	seen.Deadline = h.told(header(r, "parley-deadline"))
 	h.add(seen)
-	seen.Deadline = 0
+	seen.Kind, seen.Deadline, seen.Parts = replied, 0, nil
+	pause := time.Duration(q.Delay) * time.Millisecond / time.Duration(len(records))
 	if q.Mute {
+		records = records[:len(records)-1]
+	}
+	s.pending.Add(len(records))
+	s.write(ctx, records, pause, func(written *kgo.Record) {
+		if written == reply {
+			h.add(seen)
+		}
+	})
+}
+
+// write writes the records of an answer one after another, after a pause before each, and
+// calls done for those that Kafka has acknowledged.
+func (s *services) write(ctx context.Context, records []*kgo.Record, pause time.Duration, done func(*kgo.Record)) {
+	if len(records) == 0 {
 		return
 	}
-	reply := &kgo.Record{
-		Topic: to, Partition: partition(r, request), Key: []byte(request), Value: body,
-		Headers: []kgo.RecordHeader{{Key: "parley-request-id", Value: []byte(request)}},
-	}
-	seen.Kind = replied
-	s.pending.Add(1)
-	write := func() {
-		s.client.Produce(ctx, reply, func(_ *kgo.Record, err error) {
+	time.AfterFunc(pause, func() {
+		s.client.Produce(ctx, records[0], func(r *kgo.Record, err error) {
 			defer s.pending.Done()
 			if err == nil {
-				h.add(seen)
+				done(r)
 			} else if ctx.Err() == nil {
-				log.Printf("service: answer %s: %v", request, err)
+				log.Printf("service: answer %s: %v", r.Key, err)
 			}
 		})
+		s.write(ctx, records[1:], pause, done)
+	})
+}
+
+// answer makes the records that answer a request, all for one partition: its parts, if it
+// wants them, and at last the reply.
+func (q *question) answer(r *kgo.Record, request, to string) (records []*kgo.Record) {
+	p := partition(r, request)
+	for n := range max(1, q.Parts) {
+		body, _ := json.Marshal(answer{Owner: call{q.Client, q.N}, Request: request, Part: n, Pad: strings.Repeat(q.Pad, max(1, q.Large))})
+		record := &kgo.Record{
+			Topic: to, Partition: p, Key: []byte(request), Value: body,
+			Headers: []kgo.RecordHeader{{Key: "parley-request-id", Value: []byte(request)}},
+		}
+		if q.Parts > 0 {
+			record.Headers = append(record.Headers,
+				kgo.RecordHeader{Key: "parley-part", Value: strconv.AppendInt(nil, int64(n), 10)},
+				kgo.RecordHeader{Key: "parley-final", Value: strconv.AppendBool(nil, n == q.Parts-1)})
+		}
+		records = append(records, record)
 	}
-	time.AfterFunc(time.Duration(q.Delay)*time.Millisecond, write)
+	return records
 }
 
 // partition is where a reply goes: to the request's home, or anywhere.

@@ -25,6 +25,7 @@ type thin struct {
 	end     context.CancelFunc
 	ended   chan struct{}
 	random  *rand.Rand // run's
+	deaf    bool       // run's: it did not read its last socket at first
 
 	mu      sync.Mutex
 	session string
@@ -40,6 +41,8 @@ type thinCall struct {
 	text     []byte
 	sent     bool // it may have left: ask about it instead of sending it again
 	answered chan struct{}
+	onPart   func(client.Part) // the reader's, as is next: number of the first part that has not come
+	next     int
 	reply    client.Reply
 	err      *client.Error
 }
@@ -166,9 +169,10 @@ func (t *thin) write(s *thinSocket, text []byte) {
 	s.conn.Write(ctx, websocket.MessageText, text)
 }
 
-// Call is client.Client's, without its options but for the timeout.
+// Call is client.Client's, without its options but for Timeout and OnPart, which the
+// reader calls.
 func (t *thin) Call(ctx context.Context, service string, params []byte, o client.CallOptions) (client.Reply, error) {
-	c := &thinCall{answered: make(chan struct{})}
+	c := &thinCall{answered: make(chan struct{}), onPart: o.OnPart}
 	t.mu.Lock()
 	t.last++
 	c.id = t.last

@@ -25,7 +25,8 @@ const (
 func (t *thin) serve(s *thinSocket) {
 	ctx, cancel := context.WithCancel(t.life)
 	defer cancel()
-	r := &thinReader{t: t, s: s, heard: time.Now()}
+	r := &thinReader{t: t, s: s, heard: time.Now(), deaf: t.how == neverReads && !t.deaf}
+	t.deaf = r.deaf
 	var ticking sync.WaitGroup
 	ticking.Go(func() { r.tick(ctx) })
 	why := r.read(ctx)
@@ -40,8 +41,9 @@ func (t *thin) serve(s *thinSocket) {
 
 // thinReader is what is known of a socket that is being read.
 type thinReader struct {
-	t *thin
-	s *thinSocket
+	t    *thin
+	s    *thinSocket
+	deaf bool // at first
 
 	mu    sync.Mutex
 	heard time.Time
@@ -52,7 +54,7 @@ type thinReader struct {
 
 // read takes messages until the socket ends, and tells why it did.
 func (r *thinReader) read(ctx context.Context) error {
-	if r.t.how == neverReads {
+	if r.deaf {
 		select {
 		case <-ctx.Done():
 		case <-time.After(thinDeaf):
@@ -70,9 +72,13 @@ func (r *thinReader) read(ctx context.Context) error {
 func (r *thinReader) take(text []byte) {
 	r.t.witness.see(client.Event{Kind: client.EventReceived, Frame: text})
 	var m struct {
-		ID     int             `json:"id"`
-		Method string          `json:"method"`
-		Seq    int             `json:"seq"`
+		ID     int    `json:"id"`
+		Method string `json:"method"`
+		Seq    int    `json:"seq"`
+		Params struct {
+			ID, N int
+			Data  json.RawMessage
+		} `json:"params"`
 		Result json.RawMessage `json:"result"`
 		Error  *struct {
 			Message string
@@ -86,6 +92,9 @@ func (r *thinReader) take(text []byte) {
 	r.leave = r.leave || m.Method == "$/goaway"
 	due := r.seq-r.acked >= thinAckEvery
 	r.mu.Unlock()
+	if m.Method == "$/reply" {
+		r.t.part(m.Params.ID, client.Part{N: m.Params.N, Data: m.Params.Data})
+	}
 	if m.ID > 0 {
 		var failed *client.Error
 		if m.Error != nil {
@@ -95,6 +104,17 @@ func (r *thinReader) take(text []byte) {
 	}
 	if due {
 		r.ack()
+	}
+}
+
+// part hands a part to its caller, unless it has that already.
+func (t *thin) part(id int, p client.Part) {
+	t.mu.Lock()
+	c := t.calls[id]
+	t.mu.Unlock()
+	if c != nil && c.onPart != nil && p.N >= c.next {
+		c.next = p.N + 1
+		c.onPart(p)
 	}
 }
 

@@ -20,10 +20,13 @@ import (
 type way struct {
 	name   string
 	series string
-	log    string                      // a regular expression
-	event  func(before, e *event) bool // before is the client's last welcome
-	short  bool                        // a short run takes it too
+	log    string // a regular expression
+	event  func(before *stay, e *event) bool
+	short  bool // a short run takes it too
 }
+
+// stay is a client's last time on a node, and why its socket was lost.
+type stay struct{ node, left string }
 
 var ways = []way{
 	{name: "replies relayed to another node", series: `parley_replies_total{path="relay"}`, short: true},
@@ -36,8 +39,11 @@ var ways = []way{
 	{name: "nodes that noticed another Redis, which may know less", log: `"msg":"another Redis answers than before`},
 	{name: "nodes that killed themselves at a point of their code", log: `"msg":"killed at a point"`},
 	{name: "replies read again since a while ago", log: `"msg":"replies are read again".*"since"`},
-	{name: "sessions resumed on the same node", event: func(before, e *event) bool { return e.Kind == resumed && before.Node == e.Node }, short: true},
-	{name: "sessions resumed on another node", event: func(before, e *event) bool { return e.Kind == resumed && before.Node != e.Node }, short: true},
+	{name: "sessions resumed on the same node", event: func(before *stay, e *event) bool { return e.Kind == resumed && before.node == e.Node }, short: true},
+	{name: "sessions resumed on another node", event: func(before *stay, e *event) bool { return e.Kind == resumed && before.node != e.Node }, short: true},
+	{name: "sessions resumed after 4413: too much was unacknowledged, and was held", event: func(before *stay, e *event) bool {
+		return e.Kind == resumed && strings.HasPrefix(before.left, "4413 ")
+	}},
 }
 
 // tally counts how often each way was taken.
@@ -90,20 +96,24 @@ func (t *tally) add(n *node, now map[string]float64) {
 func (t *tally) addHistory(events []event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	last := make(map[int]*event)
+	last := make(map[int]*stay)
 	for i := range events {
 		e := &events[i]
+		before := last[e.Client]
+		if before != nil && e.Kind == lost {
+			before.left = e.Word
+		}
 		if e.Kind != opened && e.Kind != resumed {
 			continue
 		}
-		if before := last[e.Client]; before != nil {
+		if before != nil {
 			for _, w := range ways {
 				if w.event != nil && w.event(before, e) {
 					t.taken[w.name]++
 				}
 			}
 		}
-		last[e.Client] = e
+		last[e.Client] = &stay{node: e.Node}
 	}
 }
 

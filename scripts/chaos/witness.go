@@ -28,10 +28,11 @@ type frame struct {
 	ID     json.RawMessage `json:"id"`
 	Method string          `json:"method"`
 	Params struct {
-		ID      json.RawMessage `json:"id"`      // $/accepted
+		ID      json.RawMessage `json:"id"`      // $/accepted, $/reply
 		Request string          `json:"request"` // $/accepted
 		Seq     int             `json:"seq"`     // $/ack
-		N       int             `json:"n"`       // a request of ours
+		N       int             `json:"n"`       // a request of ours; the part's number in $/reply
+		Data    json.RawMessage `json:"data"`    // $/reply
 	} `json:"params"`
 	Result json.RawMessage `json:"result"`
 	Error  *struct {
@@ -86,6 +87,10 @@ func (w *witness) seeReceived(text []byte) {
 	switch {
 	case f.Method == "$/accepted":
 		w.history.add(event{Kind: accepted, Client: w.client, N: w.call(f.Params.ID), Request: f.Params.Request})
+	case f.Method == "$/reply":
+		e := event{Kind: arrived, Client: w.client, N: w.call(f.Params.ID), Part: f.Params.N, Socket: w.socket()}
+		e.tell(f.Params.Data)
+		w.history.add(e)
 	case f.Method == "" && f.ID != nil:
 		e := event{Kind: pushed, Client: w.client, N: w.call(f.ID), Socket: w.socket()}
 		if f.Error != nil {

@@ -1,0 +1,23 @@
+package main
+
+import "testing"
+
+// A client is sent away because it acknowledges nothing, and comes back to the node
+// where it was; then it loses that socket too, and comes back to another.
+func TestWaysFromHistories(t *testing.T) {
+	tally := newTally(nil)
+	tally.addHistory([]event{
+		{Kind: opened, Client: 1, Node: "a"}, {Kind: opened, Client: 2, Node: "a"},
+		{Kind: lost, Client: 1, Word: "4413 too much is unacknowledged: it is held"}, {Kind: resumed, Client: 1, Node: "a"},
+		{Kind: lost, Client: 1, Word: "1006 EOF"}, {Kind: resumed, Client: 1, Node: "b"},
+	})
+	for _, name := range []string{
+		"sessions resumed on the same node",
+		"sessions resumed on another node",
+		"sessions resumed after 4413: too much was unacknowledged, and was held",
+	} {
+		if got := tally.taken[name]; got != 1 {
+			t.Errorf("%s: %d, want 1", name, got)
+		}
+	}
+}
