@@ -2,6 +2,7 @@ package routing
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -74,14 +75,20 @@ func (r *Router) tooManyWait() *Error {
 	return &Error{Word: Overloaded, Message: "too many wait for requests at this node", Outcome: Unknown, Retry: true}
 }
 
-// Cancel gives a kept request the outcome cancelled, unless it has one. It blocks for
-// a round trip. The errors are ErrNotKept, ErrConcluded, or the table's.
+// Cancel gives a kept request the outcome cancelled, unless it has one, and tells its
+// service, if that wants to know. It blocks for two round trips. The errors are
+// ErrNotKept, ErrConcluded, or the table's.
 func (r *Router) Cancel(ctx context.Context, id RequestID, subject string) error {
+	known := r.table.Collect(ctx, []Collection{{ID: id, Subject: subject, From: math.MaxInt32}})[0]
+	if known.Failed != nil {
+		return known.Failed
+	}
 	e := &Error{Word: Cancelled, Message: "the request was cancelled", Outcome: Unknown}
 	err := r.table.Conclude(ctx, []Conclusion{{ID: id, Subject: subject, Err: e}})[0]
 	if err == nil {
 		r.observer.Count(Keeps, KeptCancelled)
 		r.waiters.look(id)
+		r.recallKept(id, subject, known)
 	}
 	return err
 }

@@ -60,6 +60,22 @@ func (s *Session) recallLocked(o *open) {
 	}
 }
 
+// recallKept is recallLocked for a kept request, which any node may have made.
+func (r *Router) recallKept(id RequestID, subject string, known Collected) {
+	service := r.services[known.Service]
+	switch {
+	case service == nil || !service.Cancel:
+	case known.Key == "": // its node was configured not to tell
+		r.observer.Count(Recalls, string(RecallAdopted))
+	default:
+		session, _, _ := id.Split()
+		r.recalls.put(&Request{
+			Session: session, Subject: subject, Service: service, Call: &Call{Service: service.Name, Key: []byte(known.Key)},
+			ReplyPartition: NoPartition, Cancels: id, from: r,
+		})
+	}
+}
+
 // recalled takes the producer's word on a recall.
 func (r *Router) recalled(q *Request, err error) {
 	if err != nil {
@@ -110,15 +126,15 @@ func (r *Router) farewell(ctx context.Context) {
 		for batch := r.expired.take(relayBatch); len(batch) > 0; batch = r.expired.take(relayBatch) {
 			away := false
 			for _, s := range batch {
-				away = r.part(ctx, s, away) || away
+				away = r.sayGoodbye(ctx, s, away) || away
 			}
 		}
 	}
 }
 
-// part ends one session. away says that the table could not be reached just now, and
+// sayGoodbye ends one session. away says that the table could not be reached just now, and
 // need not be tried; it answers whether that is so.
-func (r *Router) part(ctx context.Context, s *Session, away bool) bool {
+func (r *Router) sayGoodbye(ctx context.Context, s *Session, away bool) bool {
 	s.mu.Lock()
 	epoch := s.epoch
 	s.mu.Unlock()

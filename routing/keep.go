@@ -90,8 +90,14 @@ const keptN = 1
 // row is what the table keeps.
 func (k *keeping) row() *Kept {
 	session, n, _ := k.ID.Split()
+	key := ""
+	if k.Service.Cancel {
+		if key = string(k.Session); k.Call.Key != nil {
+			key = string(k.Call.Key)
+		}
+	}
 	return &Kept{
-		ID: k.ID, Subject: k.Subject, Life: k.from.limits.Keep, Claim: k.claim, Digest: k.digest,
+		ID: k.ID, Subject: k.Subject, Life: k.from.limits.Keep, Claim: k.claim, Digest: k.digest, Key: key,
 		Row: Row{Session: session, N: n, Service: k.Service.Name, ClientID: k.Call.ClientID, Digest: k.Call.Digest, Deadline: k.Deadline},
 	}
 }

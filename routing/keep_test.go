@@ -223,3 +223,73 @@ func TestCancelKept(t *testing.T) {
 		want(t, "again", a.Cancel(t.Context(), id, ""), ErrConcluded)
 	})
 }
+
+// A kept request is cancelled at another node than made it: its service is told, under
+// the key of its record, be that the call's or the asking session's. A service that does
+// not want to know is told nothing.
+func TestCancelKeptIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		topics := map[NodeID]*topic{"a": {ack: true}, "b": {ack: true}}
+		a, _ := w.start(t, "a", topics["a"], Limits{})
+		b, _ := w.start(t, "b", topics["b"], Limits{})
+		quiet := keepOne(t, a, call("0"), "")
+		want(t, "cancel", b.Cancel(t.Context(), quiet, ""), nil)
+		a.services["orders"].Cancel, b.services["orders"].Cancel = true, true
+		byKey := call("1")
+		byKey.Key = []byte("k")
+		first := keepOne(t, a, byKey, "ann")
+		want(t, "another's", b.Cancel(t.Context(), first, "eve"), ErrNotKept)
+		want(t, "cancel", b.Cancel(t.Context(), first, "ann"), nil)
+		want(t, "again", b.Cancel(t.Context(), first, "ann"), ErrConcluded)
+		s, err := a.Open(t.Context(), OpenSession{Sink: &client{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Submit(keyed("2", "once", "x"), nil); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		second := topics["a"].written[len(topics["a"].written)-1].ID
+		want(t, "cancel", b.Cancel(t.Context(), second, ""), nil)
+		synctest.Wait()
+		want(t, "told", topics["b"].recalls(), []RequestID{first, second})
+		for i, key := range []string{"k", string(s.ID())} {
+			if q := topics["b"].written[i]; string(q.Call.Key) != key || q.ID != "" || q.Service.Name != "orders" {
+				t.Errorf("told %+v under the key %q, not %q", q, q.Call.Key, key)
+			}
+		}
+	})
+}
+
+// Nobody serves: what is kept waits in the topic, for its answer is collected later, and
+// one with a key may have its answer already. Any other request is refused.
+func TestKeptWaitsForResponders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		topic := &topic{ack: true}
+		a, _ := w.start(t, "a", topic, Limits{})
+		answered := keepOne(t, a, keyed("", "k", "x"), "")
+		a.Deliver(t.Context(), []*Reply{answer(answered, 0)})
+		synctest.Wait()
+		a.responders = deserted{"orders": true}
+		id := keepOne(t, a, call("1"), "")
+		want(t, "pending", awaitFor(t, a, Collection{ID: id}, time.Millisecond).State, Pending)
+		a.Deliver(t.Context(), []*Reply{answer(id, 1)})
+		want(t, "later", awaitFor(t, a, Collection{ID: id}, time.Minute).State, Over)
+		c := &client{}
+		s, err := a.Open(t.Context(), OpenSession{Sink: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Submit(call("2"), nil); word(err) != NoResponders {
+			t.Errorf("a request without a key: got %v", err)
+		}
+		if _, err := s.Submit(keyed("3", "k", "x"), nil); err != nil {
+			t.Errorf("a request with a key: got %v", err)
+		}
+		synctest.Wait()
+		want(t, "its outcome", len(c.outcomes()), 1)
+		want(t, "produced", len(topic.written), 2)
+	})
+}

@@ -38,6 +38,7 @@ type Kept struct {
 	Life    time.Duration
 	Claim   string // by which the client's key is found, see claimOf; "" for none
 	Digest  string // of what was asked under that key
+	Key     string // the record's, where the service is told of the request's end
 }
 
 // Keeping is the table's answer to Keep.
@@ -64,6 +65,7 @@ type Collection struct {
 type Collected struct {
 	State   Standing
 	Service string
+	Key     string   // see Kept
 	Replies []*Reply // from the position that was asked for, in order; not always all of them
 	Err     *Error   // the outcome, where it is no reply
 	Failed  error    // the table could not be asked

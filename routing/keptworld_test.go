@@ -54,6 +54,9 @@ func (v view) Collect(_ context.Context, asked []Collection) []Collected {
 // collect answers at most one reply at a time: a table need not answer all.
 func (e *entry) collect(q Collection) Collected {
 	c := Collected{State: Pending, Service: "orders", Err: e.err}
+	if e.kept != nil {
+		c.Key = e.kept.Key
+	}
 	if e.err != nil {
 		c.State = Over
 	}

@@ -97,7 +97,8 @@ func (s *Session) enter(call *Call, service *Service, about string, own, from Si
 	if twin := s.byClient[call.ClientID]; twin != nil && call.ClientID != "" {
 		return twin, true, s.repeatLocked(twin, call)
 	}
-	if !service.Wait && s.router.responders != nil && s.router.responders.Absent(service.Name) {
+	// One with an idempotency key is kept: its answer may have come, and may come later.
+	if !service.Wait && call.IdempotencyKey == "" && s.router.responders != nil && s.router.responders.Absent(service.Name) {
 		return nil, false, refuse(NoResponders, true, "nobody serves %q now: try again later", service.Name)
 	}
 	if err := s.roomLocked(own); err != nil {

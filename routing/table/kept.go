@@ -67,7 +67,7 @@ func (r *Redis) record(ctx context.Context, kept []*routing.Kept, limit int, ans
 	cmds = append(cmds, call(ctx, roomScript, []string{keptKey}, room...))
 	for _, k := range kept {
 		cmds = append(cmds, call(ctx, keepScript, []string{sessionKey(k.Row.Session)},
-			k.Life.Milliseconds(), k.Subject, string(k.ID), rowField(k.Row.N), rowText(k.Row, r.clock.there(k.Row.Deadline))))
+			k.Life.Milliseconds(), k.Subject, string(k.ID), rowField(k.Row.N), rowText(k.Row, r.clock.there(k.Row.Deadline)), k.Key))
 	}
 	if err := r.exec(ctx, cmds, true); err != nil {
 		r.link.failed("keep requests", err)
@@ -177,17 +177,17 @@ func (r *Redis) readCollected(q routing.Collection, cmd *redis.Cmd) (c routing.C
 	for i := range list {
 		texts[i], _ = list[i].(string)
 	}
-	if len(texts) < 5 {
+	if len(texts) < 6 {
 		return routing.Collected{Failed: errKept}
 	}
 	state, subject, id, row, said := texts[0], texts[1], texts[2], texts[3], texts[4]
 	if subject != q.Subject || id != "" && id != string(q.ID) || row == "" {
 		return c
 	}
-	c.State = routing.Pending
+	c.State, c.Key = routing.Pending, texts[5]
 	c.Service, _, _ = strings.Cut(row, " ")
 	c.Service, _, _ = strings.Cut(c.Service, "@")
-	c.Replies = r.readHeld(texts[5:])
+	c.Replies = r.readHeld(texts[6:])
 	for i, reply := range c.Replies {
 		if reply.ID != q.ID {
 			return routing.Collected{}

@@ -93,7 +93,7 @@ func (m *Memory) Collect(_ context.Context, asked []routing.Collection) []routin
 		if k == nil {
 			continue
 		}
-		answers[i] = routing.Collected{State: routing.Pending, Service: k.Row.Service, Err: k.err}
+		answers[i] = routing.Collected{State: routing.Pending, Service: k.Row.Service, Key: k.Key, Err: k.err}
 		if k.over() {
 			answers[i].State = routing.Over
 		}

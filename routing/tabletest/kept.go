@@ -116,6 +116,22 @@ var kept = []story{
 		}
 		want(t, "replies", got, 4)
 	}},
+	// What the service's record was keyed by is known to whoever cancels, also once the
+	// request has its outcome.
+	{name: "record key", tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a"})
+		k, without := newKept("ann", ""), newKept("ann", "")
+		k.Key = "o-1 \x00\xff"
+		keep(t, n, k)
+		keep(t, n, without)
+		want(t, "pending", collectOne(t, n, k.ID, "ann", 0).Key, k.Key)
+		want(t, "another subject", collectOne(t, n, k.ID, "eve", 0).Key, "")
+		want(t, "none", collectOne(t, n, without.ID, "ann", 0).Key, "")
+		want(t, "reply", n.Route(t.Context(), final(repliesTo(k, 0, 1)))[0].Fate, routing.Held)
+		c := collectOne(t, n, k.ID, "ann", 0)
+		want(t, "answered", c.Key, k.Key)
+		want(t, "replies", len(c.Replies), 1)
+	}},
 	// Nodes claim the same keys at once: each key has one request, and all know it.
 	{name: "keys at once", tell: keysAtOnce},
 	// A client asks about a request of its session that it makes on another node.
