@@ -20,6 +20,7 @@ func TestMemory(t *testing.T) {
 
 // The contract on a Redis in this process.
 func TestMiniredis(t *testing.T) {
+	t.Parallel() // with the contract on other servers: all of it mostly waits
 	tabletest.Run(t, func(t *testing.T) tabletest.Harness {
 		server := miniredis.RunT(t)
 		h := through(t, server.Addr(), 0, wired)
@@ -34,6 +35,7 @@ func TestRedis(t *testing.T) {
 	if addr == "" {
 		t.Skip("needs PARLEY_TEST_REDIS=host:port")
 	}
+	t.Parallel()
 	tabletest.Run(t, func(t *testing.T) tabletest.Harness { return through(t, addr, testDB, wired) })
 }
 

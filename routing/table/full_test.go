@@ -13,6 +13,7 @@ import (
 // The server is full for a while: what could not be written then is written when
 // there is room again, in its order, and nothing counts as refused for good.
 func TestServerIsFull(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "--appendonly", "no")
 	at := &router{session: routing.SessionRow{ID: "abcdefghijklmnopqrstuv", Epoch: 1}}
 	a := newTable(t, single(s.addr, 0), table.Options{Node: "a"})

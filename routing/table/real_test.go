@@ -72,6 +72,7 @@ func TestOwnRedis(t *testing.T) {
 	if os.Getenv("PARLEY_TEST_REDIS") != "" {
 		t.Skip("TestRedis does the same")
 	}
+	t.Parallel()
 	s := serve(t, "--appendonly", "no")
 	tabletest.Run(t, func(t *testing.T) tabletest.Harness { return through(t, s.addr, 0, wired) })
 }
@@ -79,6 +80,7 @@ func TestOwnRedis(t *testing.T) {
 // The contract on a Redis Cluster: above all, that no script and no pipeline
 // mixes keys of different slots in one step.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "--appendonly", "no", "--cluster-enabled", "yes")
 	direct := redis.NewClient(&redis.Options{Addr: s.addr})
 	defer direct.Close()
@@ -167,6 +169,7 @@ func (*router) Removed()                            {}
 // are relayed: all arrive in the end, some perhaps twice, but for those that only the
 // server had.
 func TestServerRestarts(t *testing.T) {
+	t.Parallel()
 	for _, keep := range []string{"yes", "no"} {
 		t.Run("appendonly "+keep, func(t *testing.T) {
 			s := serve(t, "--appendonly", keep, "--appendfsync", "always")
@@ -204,6 +207,7 @@ func (*restored) Changed()                              {}
 // The server is restarted with all that it had: it may still have lost what was
 // written last, and each node is told so.
 func TestRestored(t *testing.T) {
+	t.Parallel()
 	s := serve(t, "--appendonly", "yes", "--appendfsync", "always")
 	var heard [2]restored
 	a := newTable(t, single(s.addr, 0), table.Options{Node: "a", Watcher: &heard[0]})
