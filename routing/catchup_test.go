@@ -12,6 +12,7 @@ import (
 func TestPartitionComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
+		w.slow = 20 * time.Millisecond
 		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
 		b, _ := w.start(t, "b", &topic{ack: true}, Limits{})
 		c := &client{}
@@ -23,7 +24,6 @@ func TestPartitionComes(t *testing.T) {
 			r.Final = offset == 3
 			return r
 		}
-		w.slow = 20 * time.Millisecond
 		a.Deliver(t.Context(), nil) // it has its first partitions
 		for offset := range int64(2) {
 			b.Deliver(t.Context(), []*Reply{part(offset)})

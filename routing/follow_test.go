@@ -160,6 +160,7 @@ func TestSlowFollower(t *testing.T) {
 		s, _ := a.Open(t.Context(), OpenSession{Sink: c, Acks: true})
 		attached(t, s, "9", id)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		want(t, "let go", c.left[0], LeaveUnread)
 		want(t, "in memory", s.inMemory() < 1200, true)
 		for got := 0; got < 50; {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -281,11 +282,17 @@ func (r *reader) back(at *Router, s *Session) *Session {
 // committed on.
 type log struct {
 	records []*Reply
-	done    []bool
 	at      int // of the consumer
+
+	mu   sync.Mutex
+	done []bool
 }
 
-func (l *log) Done(t Token) { l.done[t.B] = true }
+func (l *log) Done(t Token) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done[t.B] = true
+}
 
 func (l *log) write(id RequestID, n int, final, numbered bool) {
 	r := &Reply{ID: id, Final: final, Body: []byte(strconv.Itoa(n)), From: RecordAt{Topic: "replies", Offset: int64(len(l.records))}}
@@ -295,11 +302,15 @@ func (l *log) write(id RequestID, n int, final, numbered bool) {
 	if numbered {
 		r.Place = n + 1
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.records, l.done = append(l.records, r), append(l.done, false)
 }
 
 // rewind starts a new consumer.
 func (l *log) rewind() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for l.at = 0; l.at < len(l.done) && l.done[l.at]; l.at++ {
 	}
 }
