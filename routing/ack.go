@@ -62,7 +62,9 @@ func (s *Session) awaitAckLocked(u unacked) {
 
 func (s *Session) armPatienceLocked(since time.Time) {
 	if !s.patient {
-		s.patience.target, s.patient = (*sessionPatience)(s), true
+		if s.patient = true; s.patience.target == nil { // the wheel may be about to fire it
+			s.patience.target = (*sessionPatience)(s)
+		}
 		s.router.wheel.arm(&s.patience, since.Add(s.router.limits.Patience))
 	}
 }

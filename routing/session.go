@@ -172,7 +172,9 @@ func (s *Session) Detach(from Sink) {
 
 func (s *Session) detachLocked() {
 	s.sink = nil
-	s.window.target = (*resumeWindow)(s)
+	if s.window.target == nil {
+		s.window.target = (*resumeWindow)(s)
+	}
 	s.router.wheel.arm(&s.window, time.Now().Add(s.router.limits.Resume))
 }
 
