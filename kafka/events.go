@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -73,6 +74,7 @@ type Events struct {
 	view  eventView
 	found []*found
 	tells []told
+	told  map[oddity]bool // that have been logged
 }
 
 // told is an event of a topic that sessions may have subscribed to.
@@ -101,7 +103,7 @@ func NewEvents(c Config, o EventsOptions) (*Events, error) {
 	if o.Group == "" || o.To == nil || len(o.Services) > 0 && o.Waits == nil || len(o.Topics) > 0 && o.Feeds == nil || len(o.Services)+len(o.Topics) == 0 {
 		return nil, errors.New("kafka: events need a group, a sink, and services and waits, or topics and feeds")
 	}
-	e := &Events{o: o, about: make(map[string][]*EventService), feeds: make(map[string]bool), flights: flights{of: make(map[routing.RequestID]place64)}}
+	e := &Events{o: o, about: make(map[string][]*EventService), feeds: make(map[string]bool), told: make(map[oddity]bool), flights: flights{of: make(map[routing.RequestID]place64)}}
 	var topics []string
 	for i := range o.Services {
 		s := &o.Services[i]
@@ -170,10 +172,22 @@ func (e *Events) holds(s *EventService, record *kgo.Record) bool {
 	return false
 }
 
-// strange tells of an event that a condition cannot be asked about.
+// oddity is a way in which a service's events are strange.
+type oddity struct {
+	service string
+	what    routing.EventFate
+}
+
+// strange tells of an event that a condition cannot be asked about: of the first of its
+// kind to everybody, since the condition may be wrong.
 func (e *Events) strange(s *EventService, record *kgo.Record, what routing.EventFate, err error) {
 	e.count(what)
-	e.log.Debug("event passed over", "reason", string(what), "service", s.Name,
+	level, kind := slog.LevelInfo, oddity{s.Name, what}
+	if e.told[kind] {
+		level = slog.LevelDebug
+	}
+	e.told[kind] = true
+	e.log.Log(context.Background(), level, "event passed over", "reason", string(what), "service", s.Name,
 		"topic", record.Topic, "partition", record.Partition, "offset", record.Offset, "err", err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -152,6 +153,39 @@ func TestAnEventAnswers(t *testing.T) {
 	seen := o.Observer.(*tally)
 	if w.left(about)+w.left(second) != 0 || seen.get("answered") != 2 || seen.get("unawaited") != 1 || seen.get("unrelated") != 2 || seen.get("not_json") != 1 {
 		t.Errorf("waits %v, counts %v", w.of, seen.n)
+	}
+}
+
+// infos counts what is logged at info or above, by its text.
+type infos struct {
+	tally
+	slog.Handler
+}
+
+func (i *infos) Enabled(context.Context, slog.Level) bool { return true }
+func (i *infos) WithAttrs([]slog.Attr) slog.Handler       { return i }
+func (i *infos) Handle(_ context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelInfo {
+		i.Count(routing.Events, r.Message)
+	}
+	return nil
+}
+
+// A topic full of events that no condition can be asked about is counted event by
+// event, and told of once.
+func TestStrangeEventsAreToldOnce(t *testing.T) {
+	k := newKafka(t)
+	log := new(infos)
+	k.Log = slog.New(log)
+	topic := k.topic(t, "events", 1)
+	o := k.orders(t, topic, &waits{of: map[routing.Entity][]routing.RequestID{}}, newHeap())
+	k.eventsOf(t, o)
+	for range 3 {
+		k.write(t, &kgo.Record{Topic: topic, Value: []byte("{")})
+	}
+	until(t, "the commit of all", nil, func() bool { return k.committed(t, o.Group, topic, 0) == 3 })
+	if n, told := o.Observer.(*tally).get("not_json"), log.get("event passed over"); n != 3 || told != 1 {
+		t.Errorf("%d events were counted, and told of %d times", n, told)
 	}
 }
 

@@ -97,10 +97,14 @@ func (s *Session) Subscribe(feed Feed, done func(*Error)) *Error {
 	if s.feeds == nil {
 		s.feeds = &feeds{of: make(map[Feed]bool)}
 	}
-	if _, follows := s.feeds.of[feed]; !follows && len(s.feeds.of) >= maxFeeds {
-		return refuse(Overloaded, false, "the session has %d subscriptions, which is its limit", maxFeeds)
-	}
-	if !s.feeds.of[feed] {
+	if !s.hasFeedLocked(feed) {
+		if len(s.feeds.of) >= maxFeeds {
+			return refuse(Overloaded, false, "the session has %d subscriptions, which is its limit", maxFeeds)
+		}
+		if s.router.following.Add(1) > int64(s.router.limits.Feeds) {
+			s.router.following.Add(-1)
+			return refuse(Overloaded, true, "this node has as many subscriptions as it may")
+		}
 		s.feeds.of[feed] = false
 	}
 	s.router.wishes.put(subscribing{s, feed, done})
@@ -118,7 +122,7 @@ func (s *Session) Unsubscribe(feed Feed) bool {
 	if _, follows := s.feeds.of[feed]; !follows {
 		return false
 	}
-	delete(s.feeds.of, feed)
+	s.unfeedLocked(feed)
 	s.router.table.Unsubscribe(Subscription{s.id, feed})
 	return true
 }
@@ -154,7 +158,7 @@ func (s *Session) subscribed(feed Feed, err error) *Error {
 		return refuse(Cancelled, true, "the subscription has ended meanwhile")
 	case err != nil:
 		if !s.feeds.of[feed] {
-			delete(s.feeds.of, feed)
+			s.unfeedLocked(feed)
 		}
 		s.router.log.Warn("a subscription is not in the table", "session", string(s.id), "topic", feed.Topic, "err", err)
 		e := refuse(Unavailable, true, "subscriptions cannot be made at the moment")
@@ -184,9 +188,24 @@ func (s *Session) adoptFeedsLocked(all []Feed) {
 	if s.feeds == nil {
 		s.feeds = &feeds{}
 	}
+	s.router.following.Add(-int64(len(s.feeds.of)))
 	s.feeds.of = make(map[Feed]bool, len(all))
 	for _, feed := range all {
 		s.feeds.of[feed] = true
+	}
+	s.router.following.Add(int64(len(s.feeds.of))) // more than may be, rather than fewer than were
+}
+
+func (s *Session) unfeedLocked(feed Feed) {
+	delete(s.feeds.of, feed)
+	s.router.following.Add(-1)
+}
+
+// dropFeedsLocked forgets all subscriptions of a session that leaves this node.
+func (s *Session) dropFeedsLocked() {
+	if s.feeds != nil {
+		s.router.following.Add(-int64(len(s.feeds.of)))
+		s.feeds = nil
 	}
 }
 

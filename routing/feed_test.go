@@ -96,6 +96,36 @@ func TestSubscriptionsThatAreRefused(t *testing.T) {
 	})
 }
 
+// A node has so many subscriptions, whoever's they are, and counts those that end.
+func TestSubscriptionsOfANode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFeedBench(t, Limits{Feeds: 3})
+		s, _ := b.open(t, true)
+		other, _ := b.open(t, false)
+		for _, key := range []string{"1", "2", "2"} {
+			if e := subscribed(t, s, Feed{"orders.events", key}); e != nil {
+				t.Fatal(e)
+			}
+		}
+		if e := subscribed(t, other, orderEvents); e != nil {
+			t.Fatal(e)
+		}
+		e := subscribed(t, other, Feed{"orders.events", "3"})
+		if e == nil || e.Word != Overloaded || !e.Retry {
+			t.Errorf("one too many: %v", e)
+		}
+		want(t, "subscriptions", b.Subscriptions(), 3)
+		s.Unsubscribe(Feed{"orders.events", "1"})
+		want(t, "subscriptions", b.Subscriptions(), 2)
+		b.cluster.awaits = errors.New("away")
+		_ = subscribed(t, other, Feed{"orders.events", "3"})
+		want(t, "after one that failed", b.Subscriptions(), 2)
+		other.Close()
+		s.Close()
+		want(t, "subscriptions", b.Subscriptions(), 0)
+	})
+}
+
 // A client that never acknowledges is not let grow: what is too much is dropped by
 // name, and the next push says how many are missing.
 func TestASubscriberThatNeverReads(t *testing.T) {

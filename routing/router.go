@@ -45,6 +45,7 @@ type Limits struct {
 	Kept         int           // kept requests of the cluster: 100,000
 	Keep         time.Duration // how long a request is kept: 1 h
 	Waiters      int           // who wait for kept requests at a node: 10,000
+	Feeds        int           // subscriptions a node: 1,000,000
 }
 
 // Options are what a Router is made of.
@@ -78,6 +79,8 @@ type Router struct {
 	sessions  sync.Map // SessionID -> *Session
 	attached  atomic.Int64
 	inFlight  atomic.Int64
+	awaiting  atomic.Int64 // of these, requests that events answer
+	following atomic.Int64 // subscriptions
 	waiting   atomic.Int64 // bytes of streams that wait for clients to be ready
 	brakes    brakes
 	gained    atomic.Bool     // partitions have come since the last Deliver
@@ -125,7 +128,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		at   *int
 		than int
-	}{{&l.OpenRequests, 256}, {&l.InFlight, 100_000}, {&l.Sessions, 1_000_000}, {&l.Reply, 1 << 20}, {&l.Strangers, 1 << 16}, {&l.Unacked, 1 << 20}, {&l.Stream, 16 << 20}, {&l.Streams, 256 << 20}, {&l.Kept, 100_000}, {&l.Waiters, 10_000}} {
+	}{{&l.OpenRequests, 256}, {&l.InFlight, 100_000}, {&l.Sessions, 1_000_000}, {&l.Reply, 1 << 20}, {&l.Strangers, 1 << 16}, {&l.Unacked, 1 << 20}, {&l.Stream, 16 << 20}, {&l.Streams, 256 << 20}, {&l.Kept, 100_000}, {&l.Waiters, 10_000}, {&l.Feeds, 1_000_000}} {
 		if *d.at <= 0 {
 			*d.at = d.than
 		}
@@ -252,6 +255,12 @@ func (r *Router) admit() bool {
 
 // OpenRequests is how many requests of this node have no outcome yet.
 func (r *Router) OpenRequests() int { return int(r.inFlight.Load()) }
+
+// AwaitingEvents is how many of them an event is to answer.
+func (r *Router) AwaitingEvents() int { return int(r.awaiting.Load()) }
+
+// Subscriptions is how many the sessions of this node have.
+func (r *Router) Subscriptions() int { return int(r.following.Load()) }
 
 // Sessions is how many sessions this node holds.
 func (r *Router) Sessions() int { return int(r.attached.Load()) }

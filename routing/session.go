@@ -219,6 +219,7 @@ func (s *Session) closeLocked(recall bool) {
 // clearLocked ends the session on this node.
 func (s *Session) clearLocked() {
 	s.state = ended
+	s.dropFeedsLocked()
 	s.router.wheel.disarm(&s.patience)
 	s.router.wheel.disarm(&s.window)
 	s.sink, s.unacked, s.bytes, s.open, s.byClient, s.early = nil, nil, 0, nil, nil, nil

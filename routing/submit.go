@@ -162,6 +162,9 @@ func (s *Session) rememberLocked(o *open, due time.Time) {
 		s.open = make(map[uint64]*open)
 	}
 	s.open[o.n] = o
+	if o.Entity != "" {
+		s.router.awaiting.Add(1)
+	}
 	if o.Call.ClientID != "" {
 		if s.byClient == nil {
 			s.byClient = make(map[string]*open)
@@ -198,4 +201,7 @@ func (s *Session) dropLocked(o *open) {
 	s.router.wheel.disarm(&o.deadline)
 	s.unfollowLocked(o)
 	s.router.inFlight.Add(-1)
+	if o.Entity != "" {
+		s.router.awaiting.Add(-1)
+	}
 }

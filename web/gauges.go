@@ -14,6 +14,8 @@ type Gauges struct {
 	OwnedPartitions    func() int
 	HeldReplies        func() int
 	Waiters            func() int           // who wait for requests whose answers are collected
+	EventWaits         func() int           // open requests that events are to answer
+	Subscriptions      func() int           // of sessions of this node
 	UncommittedReplies func() int           // replies that wait for their commit
 	UncommittedAge     func() time.Duration // of the oldest of them
 }
@@ -30,6 +32,8 @@ func (m *Metrics) watch(g Gauges) {
 		{"parley_owned_partitions", "Partitions of the reply topic that this node consumes.", g.OwnedPartitions},
 		{"parley_held_replies", "Replies that are kept for sessions without a node.", g.HeldReplies},
 		{"parley_waiters", "Callers and sessions that wait for requests whose answers are collected.", g.Waiters},
+		{"parley_event_waits", "Open requests that events are to answer.", g.EventWaits},
+		{"parley_subscriptions", "Subscriptions that the sessions of this node have.", g.Subscriptions},
 		{"parley_uncommitted_replies", "Replies that wait for their commit.", g.UncommittedReplies},
 	} {
 		m.gauge(gauge.name, gauge.help, func() float64 {

@@ -98,12 +98,18 @@ func (m *Metrics) resolve() {
 	for _, reason := range []routing.Drop{
 		routing.DropLate, routing.DropDuplicate, routing.DropUnknownRequest, routing.DropNoCorrelation,
 		routing.DropTooLarge, routing.DropSessionGone, routing.DropAfterFinal, routing.DropGap, routing.DropNoCredit,
+		routing.DropUnsubscribed, routing.DropUnread, routing.DropLost, routing.DropHeldFull,
 	} {
 		m.drops.WithLabelValues(string(reason))
 	}
 	m.refused.WithLabelValues(string(routing.Overloaded))
 	for _, event := range []string{routing.KeptMade, routing.KeptJoined, routing.KeptAnswered, routing.KeptCancelled, routing.KeptExpired} {
 		m.kept.WithLabelValues(event)
+	}
+	for _, fate := range []routing.EventFate{
+		routing.EventUnawaited, routing.EventAnswered, routing.EventPushed, routing.EventNotJSON, routing.EventStrange,
+	} {
+		m.events.WithLabelValues(string(fate))
 	}
 	m.unrelated = m.events.WithLabelValues(string(routing.EventUnrelated))
 }

@@ -106,6 +106,7 @@ func TestMetricsAtStart(t *testing.T) {
 	all := scrape(t, NewMetrics(Gauges{}))
 	for _, series := range []string{
 		"parley_open_requests", "parley_uncommitted_age_seconds", "parley_relay_share", `parley_replies_total{path="relay"}`, `parley_drops_total{reason="late"}`,
+		`parley_drops_total{reason="unread"}`, `parley_events_total{fate="pushed"}`, "parley_subscriptions", "parley_event_waits",
 	} {
 		if got, ok := all[series]; !ok || got != 0 {
 			t.Errorf("%s = %v (there: %v)", series, got, ok)

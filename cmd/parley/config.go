@@ -141,6 +141,7 @@ type EventsConfig struct {
 // SubscriptionsConfig says what clients may have pushed.
 type SubscriptionsConfig struct {
 	Topics []string `key:"topics" help:"topics of events that clients may subscribe to, by the events' record keys"`
+	Max    int      `key:"max" help:"subscriptions a node; more are overloaded"`
 }
 
 // SessionsConfig bounds one session and its socket.
@@ -213,12 +214,13 @@ func defaultConfig() Config {
 		Streams: StreamsConfig{
 			Waiting: 16 << 20, Gap: Duration(10 * time.Second), ArrayParts: 10_000, ArrayBytes: 1 << 20, KeepAlive: Duration(15 * time.Second),
 		},
-		Limits:   LimitsConfig{InFlight: 100_000, Sessions: 1_000_000, ViewKeys: 1_000_000, ViewBytes: 256 << 20},
-		Worker:   WorkerConfig{Group: "parley-worker", Concurrency: 64, Retry: Duration(5 * time.Second)},
-		Results:  ResultsConfig{Keep: Duration(time.Hour), Max: 100_000, Waiters: 10_000},
-		Page:     true,
-		Shutdown: Duration(20 * time.Second),
-		Log:      LogConfig{Level: "info", Format: "auto"},
+		Limits:        LimitsConfig{InFlight: 100_000, Sessions: 1_000_000, ViewKeys: 1_000_000, ViewBytes: 256 << 20},
+		Worker:        WorkerConfig{Group: "parley-worker", Concurrency: 64, Retry: Duration(5 * time.Second)},
+		Results:       ResultsConfig{Keep: Duration(time.Hour), Max: 100_000, Waiters: 10_000},
+		Subscriptions: SubscriptionsConfig{Max: 1_000_000},
+		Page:          true,
+		Shutdown:      Duration(20 * time.Second),
+		Log:           LogConfig{Level: "info", Format: "auto"},
 	}
 }
 

@@ -158,6 +158,7 @@ func (k *checker) answer(key string, e EventsConfig) {
 }
 
 func (k *checker) subscriptions() {
+	between(k, "subscriptions.max", k.config.Subscriptions.Max, 1, 100_000_000)
 	for _, topic := range k.config.Subscriptions.Topics {
 		if topic == k.config.Kafka.ReplyTopic {
 			k.beside("subscriptions.topics", "kafka.reply_topic", topic, "another topic than kafka.reply_topic")

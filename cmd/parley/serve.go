@@ -195,6 +195,8 @@ func (n *node) gauges() web.Gauges {
 		Sockets:            func() int { return n.sockets.Sockets() },
 		HeldReplies:        func() int { return n.table.Stats().Holding },
 		Waiters:            func() int { return n.router.Waiting() },
+		EventWaits:         func() int { return n.router.AwaitingEvents() },
+		Subscriptions:      func() int { return n.router.Subscriptions() },
 		OwnedPartitions:    func() int { owned, _, _ := n.replies.Stats(); return owned },
 		UncommittedReplies: func() int { _, uncommitted, _ := n.replies.Stats(); return uncommitted },
 		UncommittedAge:     func() time.Duration { _, _, oldest := n.replies.Stats(); return oldest },
@@ -224,7 +226,7 @@ func (n *node) joinKafka() (err error) {
 			OpenRequests: n.cfg.Sessions.OpenRequests, InFlight: n.cfg.Limits.InFlight, Sessions: n.cfg.Limits.Sessions, Reply: int(n.cfg.Sessions.Frame),
 			Resume: time.Duration(n.cfg.Sessions.Resume), Unacked: int(n.cfg.Sessions.SendQueue),
 			Stream: int(n.cfg.Streams.Waiting), Gap: time.Duration(n.cfg.Streams.Gap),
-			Keep: time.Duration(n.cfg.Results.Keep), Kept: n.cfg.Results.Max, Waiters: n.cfg.Results.Waiters,
+			Keep: time.Duration(n.cfg.Results.Keep), Kept: n.cfg.Results.Max, Waiters: n.cfg.Results.Waiters, Feeds: n.cfg.Subscriptions.Max,
 		},
 	})
 	n.replies, err = kafka.NewReplies(n.watched("consumer"), kafka.RepliesOptions{
