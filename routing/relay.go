@@ -197,7 +197,7 @@ func (r *Router) settle(reply *Reply, v Verdict) (again bool) {
 		if v.Drop == DropUnknownRequest && time.Since(reply.Consumed) < rowGrace {
 			return true
 		}
-		r.drop(reply, v.Drop)
+		r.dropQuietly(reply, v.Drop, v.Foreign)
 	default:
 		return true
 	}

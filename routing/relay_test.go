@@ -1,9 +1,12 @@
 package routing
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -206,4 +209,24 @@ func TestDeliverRelayed(t *testing.T) {
 	want(t, "routed", <-routed, 1)
 	want(t, "delivered", len(c.outcomes()), 1)
 	want(t, "relayed", b.counted.get("replies relay"), 1)
+}
+
+// Gateways without Redis share a reply topic: a reply of another's is dropped and
+// counted, and not a line in the log of each. One that nobody knows is.
+func TestForeignRepliesAreQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Limits{})
+		var lines bytes.Buffer
+		b.log = slog.New(slog.NewTextHandler(&lines, nil))
+		b.cluster.judge = judgements(Verdict{Fate: Dropped, Drop: DropUnknownRequest, Foreign: true})
+		b.deliver(t, strangers(b, 1)...)
+		time.Sleep(2 * rowGrace)
+		want(t, "log", lines.String(), "")
+		want(t, "dropped", b.counted.get("drops unknown_request"), 1)
+
+		b.cluster.judge = judgements(Verdict{Fate: Dropped, Drop: DropUnknownRequest})
+		b.deliver(t, strangers(b, 2)...)
+		time.Sleep(2 * rowGrace)
+		want(t, "told", strings.Count(lines.String(), "reply dropped"), 1)
+	})
 }

@@ -283,10 +283,16 @@ func (r *Router) dropped(why Drop) {
 
 // drop ends a reply's way, under a name.
 func (r *Router) drop(reply *Reply, why Drop) {
+	// A partition that moved brings some of its newest records again.
+	r.dropQuietly(reply, why, why == DropDuplicate)
+}
+
+// dropQuietly is drop, which tells only those who debug where quietly is true.
+func (r *Router) dropQuietly(reply *Reply, why Drop, quietly bool) {
 	r.dropped(why)
 	level := slog.LevelInfo
-	if why == DropDuplicate {
-		level = slog.LevelDebug // a partition that moved brings some of its newest records again
+	if quietly {
+		level = slog.LevelDebug
 	}
 	r.log.Log(context.Background(), level, "reply dropped", "reason", string(why), "request", string(reply.ID),
 		"partition", reply.From.Partition, "offset", reply.From.Offset)

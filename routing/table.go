@@ -170,8 +170,10 @@ type Verdict struct {
 	Fate Fate
 	// Epoch is the session's when Fate is Here.
 	Epoch uint64
-	// Drop is the reason when Fate is Dropped.
-	Drop Drop
+	// Drop is the reason when Fate is Dropped, and Foreign that the reply may well be
+	// another gateway's, which reads the same topic.
+	Drop    Drop
+	Foreign bool
 	// Err is why when Fate is Failed, and Early that the table has answered: it does
 	// not know this one session, and may yet.
 	Err   error

@@ -192,5 +192,6 @@ func (m *Memory) Subscribers(_ context.Context, feeds []routing.Feed) ([][]routi
 	return found, nil
 }
 
-// unknown is the verdict on a reply whose session is not in the table.
-var unknown = routing.Verdict{Fate: routing.Dropped, Drop: routing.DropUnknownRequest}
+// unknown is the verdict on a reply whose session is not in the table. Nodes without
+// Redis share reply topics: most of such replies are others'.
+var unknown = routing.Verdict{Fate: routing.Dropped, Drop: routing.DropUnknownRequest, Foreign: true}
