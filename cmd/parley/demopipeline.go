@@ -24,6 +24,9 @@ const (
 	checkoutEvents  = "orders.events"
 	checkoutKey     = "request.order"
 	checkoutUntil   = `event.state in ["VALIDATED", "FAILED"]`
+
+	// statusService answers with an order's newest event.
+	statusService = "order-status"
 )
 
 // pipeline runs all of it, over one consumer group.
@@ -236,12 +239,14 @@ func (p *pipeline) tell(ctx context.Context, e orderEvent, from *kgo.Record) {
 	})
 }
 
-// pipelineFlags configure the service that the pipeline answers.
+// pipelineFlags configure the services that the pipeline's events answer.
 func pipelineFlags() []string {
 	const service = "--services." + checkoutService
 	return []string{
-		service + ".topic", defaultService(checkoutService).Topic, service + ".answer.events.topic", checkoutEvents,
+		service + ".topic", defaultService(checkoutService).Topic, service + ".description", "Makes an order. What three checkers say of it is the answer.",
+		service + ".answer.events.topic", checkoutEvents,
 		service + ".answer.events.key", checkoutKey, service + ".answer.events.until", checkoutUntil,
+		"--services." + statusService + ".answer.view.topic", checkoutEvents, "--services." + statusService + ".description", "Answers with an order's newest event.",
 		"--subscriptions.topics", checkoutEvents,
 	}
 }

@@ -162,6 +162,24 @@ func TestDevNodesAreKilledAndStarted(t *testing.T) {
 	}
 }
 
+// Who writes can read it at another node: the checkout's last word is there, however
+// late that node is with its topic.
+func TestDevReadsItsOwnWrite(t *testing.T) {
+	d := startDev(t)
+	body := strings.NewReader(`{"order":"o-1","customer":"c-1","items":[{"sku":"tea","quantity":2}]}`)
+	r, err := http.Post(d.pages[0]+"/services/"+checkoutService, "application/json", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrote, err := io.ReadAll(r.Body)
+	_ = r.Body.Close()
+	if err != nil || !strings.Contains(string(wrote), "VALIDATED") {
+		t.Fatalf("checkout: %s, %v", wrote, err)
+	}
+	d.until("there", func() bool { return d.get(d.pages[1]+"/services/"+statusService+"/o-1") == string(wrote) })
+	d.stop(syscall.SIGINT)
+}
+
 // `parley dev` is killed: its nodes notice, and do not live on.
 func TestDevKilledTakesItsNodesAlong(t *testing.T) {
 	d := startDev(t)
