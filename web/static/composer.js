@@ -25,6 +25,13 @@ const readers = {
     };
   },
   customer: (data) => ({ params: { customer: data.get('customer') } }),
+  checkout: (data) => ({
+    params: {
+      order: data.get('order') || `o-${Math.random().toString(36).slice(2, 8)}`,
+      customer: data.get('customer'),
+      items: [{ sku: 'tea', quantity: Number(data.get('tea')) }],
+    },
+  }),
   echo: (data) => ({ params: textOrJSON(String(data.get('text'))) }),
 };
 

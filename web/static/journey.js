@@ -58,6 +58,7 @@ export class Journey {
   /** @type {number|undefined} when we heard that it is safe in Kafka */ acceptedAt;
   /** @type {any} */ result;
   /** @type {any[]} of a streamed answer, as they come; the newest where there are many */ parts = [];
+  /** @type {import('./watch.js').Happening[]} what happened to its order meanwhile */ events = [];
   /** @type {import('/client/parley.js').ParleyError|undefined} */ error;
   /** @type {Trace|undefined} */ trace;
   /** Cancels it. */ cancel = () => {};

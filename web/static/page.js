@@ -13,6 +13,7 @@ import { Latency } from './latency.js';
 import { Past } from './past.js';
 import { Timetable } from './timetable.js';
 import { showVerdict } from './verdict.js';
+import { watch } from './watch.js';
 
 const KEPT = 1000; // journeys
 const THREADS = 60; // drawn behind the chosen one
@@ -157,7 +158,8 @@ function begin(question, door) {
   if (door === 'ws' && !connection.connected) connection.connect();
   const journey = new Journey(++made, question.service, door, connection.nodeName, question.params, question.meta);
   const client = /** @type {import('/client/parley.js').Client} */ (connection.client);
-  const sent = door === 'ws' ? overSocket(client, question, journey, () => progress(journey)) : overHTTP(connection.url, question, journey, () => progress(journey));
+  const more = () => progress(journey);
+  const sent = door === 'ws' ? watch(client, journey, more).then(() => overSocket(client, question, journey, more)) : overHTTP(connection.url, question, journey, more);
   sent.then(() => ended(journey));
   journeys.unshift(journey);
   journeys.length = Math.min(journeys.length, KEPT);

@@ -26,6 +26,8 @@ export function showVerdict(journey) {
   byID('story').hidden = !journey?.gaps.length;
   byID('story').replaceChildren(...(journey?.gaps ?? []).map((gap) => h('li', {}, ...tell(gap))));
   byID('legs').replaceChildren(...(journey?.ended === undefined ? [] : legs(journey)));
+  byID('happened').hidden = !journey?.events.length;
+  byID('events').replaceChildren(...(journey?.events ?? []).map(happening));
   byID('asked').textContent = journey ? pretty(journey.params, Object.values(journey.meta).some(Boolean) ? journey.meta : undefined) : '';
   byID('answered').textContent = journey ? [...journey.parts.map(oneLine), ...(journey.ended === undefined ? [] : [answer(journey)])].join('\n') : '';
 }
@@ -78,6 +80,9 @@ function legs(journey) {
   });
   return [...items, h('li', { class: 'sum' }, h('span', { class: 'leg' }, 'round trip'), h('span', { class: 'time' }, duration(longest)))];
 }
+
+/** @param {import('./watch.js').Happening} happened */
+const happening = ({ state, note, event, at }) => h('li', {}, h('span', { class: 'leg' }, state), h('span', { class: 'time' }, duration(at)), h('small', {}, note ? `${note} · ${event}` : event));
 
 /** @param {Journey} journey */
 function answer({ error, result }) {
