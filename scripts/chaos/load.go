@@ -148,8 +148,8 @@ func (l *load) ask(number int, c caller, how manner) {
 var padding = strings.Repeat("parley ", 14)
 
 const (
-	large    = 1000 // times padding
-	streamed = 8    // one request in so many is answered in parts
+	large    = 700 // times padding: 67 KiB
+	streamed = 8   // one request in so many is answered in parts
 )
 
 // draw decides what is asked for next: mostly something that is answered at once,
