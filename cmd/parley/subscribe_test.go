@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"parley/ws/client"
+)
+
+// subscribers is a test in which many follow keys of one topic.
+type subscribers struct {
+	c       *cluster
+	ctx     context.Context
+	events  int // of each key
+	running sync.WaitGroup
+}
+
+// newSubscribers prepares three nodes whose clients may subscribe to events.
+func newSubscribers(t *testing.T, events int) *subscribers {
+	c := newCluster(t, map[string]string{"echo": "murmur2"})
+	c.extra = fmt.Sprintf("subscriptions: {topics: [%s]}\n", c.topic("events"))
+	for _, name := range []string{"a", "b", "c"} {
+		c.launch(name)
+	}
+	c.awaitReady()
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	t.Cleanup(cancel)
+	return &subscribers{c: c, ctx: ctx, events: events}
+}
+
+// dial connects a client to the last node first.
+func (s *subscribers) dial() *client.Client {
+	s.c.t.Helper()
+	o := client.Options{URLs: []string{s.c.nodes[2].url + "/ws", s.c.nodes[0].url + "/ws", s.c.nodes[1].url + "/ws"}}
+	parley, err := client.Dial(s.ctx, o)
+	if err != nil {
+		s.c.t.Fatal(err)
+	}
+	s.c.t.Cleanup(func() { _ = parley.Close(context.Background()) })
+	return parley
+}
+
+// overSocket follows a key with a client, which must get each event once.
+func (s *subscribers) overSocket(parley *client.Client, key string) {
+	s.c.t.Helper()
+	sub, err := parley.Subscribe(s.ctx, s.c.topic("events"), key)
+	if err != nil {
+		s.c.t.Fatal(err)
+	}
+	s.running.Go(func() {
+		defer sub.Close()
+		seen := make(map[int]bool)
+		for len(seen) < s.events {
+			push, err := sub.Next(s.ctx)
+			if err != nil {
+				s.c.t.Errorf("%s has %d of %d events: %v", key, len(seen), s.events, err)
+				return
+			}
+			s.saw(key, seen, string(push.Data), push.Missed)
+		}
+	})
+}
+
+// overHTTP follows a key with server-sent events of a node.
+func (s *subscribers) overHTTP(p *process, key string) {
+	s.c.t.Helper()
+	r, _ := http.NewRequestWithContext(s.ctx, "GET", p.url+"/events/"+s.c.topic("events")+"?key="+key, nil)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil || response.StatusCode != http.StatusOK {
+		s.c.t.Fatal(err, response)
+	}
+	s.running.Go(func() {
+		defer response.Body.Close()
+		seen := make(map[int]bool)
+		for lines := bufio.NewScanner(response.Body); len(seen) < s.events && lines.Scan(); {
+			if data, is := strings.CutPrefix(lines.Text(), "data: "); is {
+				s.saw(key, seen, data, 0)
+			}
+		}
+		if len(seen) < s.events {
+			s.c.t.Errorf("%s has %d of %d events over HTTP", key, len(seen), s.events)
+		}
+	})
+}
+
+func (s *subscribers) saw(key string, seen map[int]bool, data string, missed int) {
+	n, err := strconv.Atoi(data)
+	if err != nil || seen[n] || missed != 0 {
+		s.c.t.Errorf("%s got %s (seen: %v), missed %d", key, data, seen[n], missed)
+	}
+	seen[n] = true
+}
+
+// tell writes an event about each key, again and again.
+func (s *subscribers) tell(keys []string, every time.Duration) {
+	for n := range s.events {
+		for _, key := range keys {
+			s.c.client.Produce(s.ctx, &kgo.Record{Topic: s.c.topic("events"), Key: []byte(key), Value: strconv.AppendInt(nil, int64(n), 10)}, func(_ *kgo.Record, err error) {
+				if err != nil {
+					s.c.t.Errorf("write: %v", err)
+				}
+			})
+		}
+		time.Sleep(every)
+	}
+}
+
+// The node that holds the sockets of all subscribers is killed while events happen. Its
+// clients go to other nodes and get every event once, without subscribing again; so
+// does who follows over HTTP at a node that lives.
+func TestSubscribersOutliveTheirNode(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	s := newSubscribers(t, 200)
+	var keys []string
+	parley := [2]*client.Client{s.dial(), s.dial()}
+	for i := range 16 {
+		keys = append(keys, fmt.Sprint("o-", i))
+		s.overSocket(parley[i%2], keys[i])
+	}
+	s.overSocket(parley[0], keys[1]) // two follow the same
+	for i := range 4 {
+		s.overHTTP(s.c.nodes[i%2], keys[i])
+	}
+	held := [2]string{parley[0].Session(), parley[1].Session()}
+	time.AfterFunc(4*time.Second, func() { s.c.nodes[2].signal(syscall.SIGKILL) })
+	s.tell(keys, 50*time.Millisecond)
+	s.running.Wait()
+	for i, c := range parley {
+		if c.Session() != held[i] || c.Node() == s.c.prefix+"-c" {
+			t.Errorf("client %d is at %s with the session %s, which was %s", i, c.Node(), c.Session(), held[i])
+		}
+	}
+	s.c.nodes = s.c.nodes[:2]
+	s.c.nodes[0].await(t, "rid of all subscriptions", func() bool { return s.c.metric("parley_subscriptions") == 0 })
+	t.Logf("%v pushed of %d, %v of them twice", s.c.metric(`parley_events_total{fate="pushed"}`), len(keys)*s.events, s.c.metric(`parley_drops_total{reason="duplicate"}`))
+}
