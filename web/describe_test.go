@@ -65,7 +65,7 @@ func TestDescriptions(t *testing.T) {
 		}
 	}
 	for path, wants := range map[string][]string{
-		"/openapi.json":  {`"/requests/{id}"`, "respond-async", `"Idempotency-Key"`, `"name": "wait"`, `"202"`, `"410"`},
+		"/openapi.json":  {`"/requests/{id}"`, `"/events/{topic}"`, "respond-async", `"Idempotency-Key"`, `"name": "wait"`, `"202"`, `"410"`},
 		"/asyncapi.json": {`"$/attach"`, `"$/subscribe"`, `"$/push"`, `"idempotencyKey"`, `"address": "orders.events"`, "#/channels/events.pipeline/messages/pipeline.reply-record"},
 	} {
 		for _, want := range wants {

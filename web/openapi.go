@@ -79,7 +79,7 @@ func openAPI(services []*routing.Service) object {
 		}
 		paths[p.path] = object{p.method: object{"operationId": p.id, "summary": p.summary, "tags": []string{"gateway"}, "responses": responses}}
 	}
-	paths[resultsPath+"{id}"] = resultPath()
+	paths[resultsPath+"{id}"], paths[feedsPath+"{topic}"] = resultPath(), feedPath()
 	for _, s := range services {
 		if s.View != nil {
 			paths["/services/"+s.Name+"/{key}"] = viewPath(s)

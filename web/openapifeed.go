@@ -1,0 +1,22 @@
+package web
+
+// feedPath describes the events that no request asks for.
+func feedPath() object {
+	parameters := []object{
+		{"name": "topic", "in": "path", "required": true, "description": "one that clients may subscribe to", "schema": object{"type": "string"}},
+		{"name": "key", "in": "query", "required": true, "description": "the record key of the events", "schema": object{"type": "string", "minLength": 1}},
+		{"name": "Last-Event-ID", "in": "header", "description": "the caller comes back, and is told by an event named missed that it may have missed some", "schema": object{"type": "string"}},
+	}
+	return object{
+		"summary": "The events of a topic about a key",
+		"get": object{
+			"operationId": "events", "tags": []string{"gateway"}, "summary": "Answers with the events of a topic about a key, as they happen", "parameters": parameters,
+			"responses": object{
+				"200": object{"description": "Server-sent events, until either side ends them: id names the record, as topic/partition/offset.", "content": object{
+					"text/event-stream": object{"schema": object{"type": "string"}},
+				}},
+				"400": problemRef(400), "403": problemRef(403), "503": problemRef(503),
+			},
+		},
+	}
+}
