@@ -175,6 +175,7 @@ func TestKeyOfAFailedProduce(t *testing.T) {
 		out.fail, out.ack = nil, true
 		out.mu.Unlock()
 		want(t, "joins the unknown", keepOne(t, a, keyed("", "k", "x"), ""), id)
+		synctest.Wait()
 		want(t, "records", len(out.written), 2)
 		want(t, "in flight", a.OpenRequests(), 0)
 	})

@@ -221,12 +221,14 @@ func TestForeignRepliesAreQuiet(t *testing.T) {
 		b.cluster.judge = judgements(Verdict{Fate: Dropped, Drop: DropUnknownRequest, Foreign: true})
 		b.deliver(t, strangers(b, 1)...)
 		time.Sleep(2 * rowGrace)
+		synctest.Wait()
 		want(t, "log", lines.String(), "")
 		want(t, "dropped", b.counted.get("drops unknown_request"), 1)
 
 		b.cluster.judge = judgements(Verdict{Fate: Dropped, Drop: DropUnknownRequest})
 		b.deliver(t, strangers(b, 2)...)
 		time.Sleep(2 * rowGrace)
+		synctest.Wait()
 		want(t, "told", strings.Count(lines.String(), "reply dropped"), 1)
 	})
 }

@@ -108,6 +108,7 @@ func TestCancelResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := keeping(t)
 		answered := g.respondAsync(t, "hi")
+		synctest.Wait()
 		g.topic.answer = nil
 		at := g.respondAsync(t, "hi")
 		for range 2 {

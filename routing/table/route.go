@@ -132,7 +132,7 @@ func (r *Redis) nobody() routing.Verdict {
 	if r.rebuilding() || r.link.away() || !r.Leased() {
 		return routing.Verdict{Fate: routing.Failed, Err: fmt.Errorf("route: %w", errRebuilding), Early: true}
 	}
-	return unknown
+	return routing.Verdict{Fate: routing.Dropped, Drop: routing.DropUnknownRequest}
 }
 
 func failed(err error) routing.Verdict {

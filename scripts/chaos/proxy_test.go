@@ -120,7 +120,9 @@ func TestProxy(t *testing.T) {
 // told where the proxies before them listen.
 func TestProxyRewrites(t *testing.T) {
 	p := echoed(t)
+	p.mu.Lock()
 	p.rewrite = strings.NewReplacer("20001", "40001", "20002", "40002")
+	p.mu.Unlock()
 	c := connect(t, p)
 	if got := says(c, "$5\r\n20001\r\n$5\r\n20002\r\n", ages); got != "$5\r\n40001\r\n$5\r\n40002\r\n" {
 		t.Errorf("the node is told %q", got)

@@ -25,9 +25,12 @@ func (p *proxy) serve(client net.Conn) {
 		abort(client)
 		return
 	}
+	p.mu.Lock()
+	rewrite := p.rewrite
+	p.mu.Unlock()
 	var both sync.WaitGroup
 	both.Go(func() { p.pump(l, l.client, l.server, &p.toward, nil) })
-	both.Go(func() { p.pump(l, l.server, l.client, &p.back, p.rewrite) })
+	both.Go(func() { p.pump(l, l.server, l.client, &p.back, rewrite) })
 	both.Wait()
 	p.mu.Lock()
 	delete(p.links, l)

@@ -44,6 +44,7 @@ func TestKeyOutlivesTheSession(t *testing.T) {
 		}()
 		go func() { plain <- fate(c.Call(t.Context(), "silent", nil, client.CallOptions{})) }()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		id := g.topics.seen[0].ID
 		if g.topics.seen[0].Service.Name != "late" {
 			id = g.topics.seen[1].ID

@@ -115,6 +115,7 @@ func TestRequestLostOnItsWay(t *testing.T) {
 		c.Drop()
 		for i, call := range calls {
 			same(t, "outcome", <-call, strconv.Itoa(i+1))
+			synctest.Wait()
 			same(t, "requests", string(g.topics.seen[i].Call.Body), strconv.Itoa(i+1))
 		}
 		same(t, "requests", g.topics.count(), 3)
