@@ -20,6 +20,9 @@ func TestMemory(t *testing.T) {
 
 // The contract on a Redis in this process.
 func TestMiniredis(t *testing.T) {
+	if os.Getenv("PARLEY_TEST_REDIS") != "" {
+		t.Skip("TestRedis does the same on a real one")
+	}
 	t.Parallel() // with the contract on other servers: all of it mostly waits
 	tabletest.Run(t, func(t *testing.T) tabletest.Harness {
 		server := miniredis.RunT(t)
