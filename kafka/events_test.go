@@ -62,17 +62,7 @@ func (k *testKafka) eventsOf(t *testing.T, o EventsOptions) (*Events, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		if err := e.Run(ctx); err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	}()
-	stop := sync.OnceFunc(func() { cancel(); <-ended })
-	t.Cleanup(stop)
-	return e, stop
+	return e, run(t, e.Run)
 }
 
 // event is a record of a topic of events.

@@ -158,7 +158,6 @@ func failOver(t *testing.T, k *testKafka, o RepliesOptions, round int) {
 	for _, p := range dead {
 		k.write(t, numbered(o.Topic, p, 1, 2)...)
 	}
-	time.Sleep(100 * time.Millisecond)
 	begin := time.Now()
 	if err := a.RemoveMembers(t.Context(), []Member{lease}); err != nil {
 		t.Fatal(err)
@@ -242,11 +241,12 @@ func (k *testKafka) stream(t *testing.T, topic string, partitions int32) (stop f
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
-		for ctx.Err() == nil {
+		tick := time.NewTicker(3 * time.Millisecond)
+		defer tick.Stop()
+		for ; ctx.Err() == nil; <-tick.C {
 			for p := range partitions {
 				c.Produce(ctx, &kgo.Record{Topic: topic, Partition: p, Key: []byte("1")}, nil)
 			}
-			time.Sleep(3 * time.Millisecond)
 		}
 	})
 	return func() { cancel(); running.Wait() }

@@ -233,17 +233,23 @@ func (k *testKafka) start(t *testing.T, o RepliesOptions) *started {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return &started{r, run(t, r.Run)}
+}
+
+// run runs a loop until the test ends, or it is stopped, which waits for its end.
+func run(t *testing.T, loop func(context.Context) error) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := r.Run(ctx); err != nil {
+		if err := loop(ctx); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	}()
-	stop := sync.OnceFunc(func() { cancel(); <-ended })
+	stop = sync.OnceFunc(func() { cancel(); <-ended })
 	t.Cleanup(stop)
-	return &started{r, stop}
+	return stop
 }
 
 // read polls one record.

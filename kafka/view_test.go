@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"context"
 	"fmt"
 	"testing"
 
@@ -34,15 +33,7 @@ func runView(t *testing.T, k *testKafka, o ViewOptions) *View {
 	if _, e := v.Latest("a"); e == nil || e.Word != routing.Unavailable {
 		t.Errorf("before it is read: got %v", e)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- v.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := receive(t, "the end of Run", ended); err != nil {
-			t.Error(err)
-		}
-	})
+	run(t, v.Run)
 	until(t, "the view is loaded", nil, v.Loaded)
 	return v
 }

@@ -19,26 +19,20 @@ type subscriber struct {
 	g     *gateway
 	from  *io.PipeReader
 	leave context.CancelFunc
-	done  chan bool
+	done  <-chan bool
 }
 
 // subscribe asks for events in a synctest bubble; headers are "name: value".
 func (g *gateway) subscribe(t *testing.T, target string, headers ...string) *subscriber {
-	from, to := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
 	r, _ := http.NewRequestWithContext(ctx, "GET", target, nil)
 	for _, line := range headers {
 		name, value, _ := strings.Cut(line, ": ")
 		r.Header.Add(name, value)
 	}
-	s := &subscriber{t, g, from, cancel, make(chan bool)}
-	go func() {
-		g.Handler().ServeHTTP(&piped{header: http.Header{}, to: to}, r)
-		to.Close()
-		close(s.done)
-	}()
 	t.Cleanup(cancel)
-	return s
+	from, done := g.slowly(r)
+	return &subscriber{t, g, from, cancel, done}
 }
 
 // hear reads what must come.

@@ -3,7 +3,6 @@ package web
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -92,18 +91,13 @@ func TestStreamUnderAKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := keeping(t)
 		g.topic.answer = nil
-		from, to := io.Pipe()
 		first := func() *http.Request {
 			r, _ := http.NewRequest("POST", "/services/echo", strings.NewReader("1"))
 			r.Header.Set("Accept", "text/event-stream")
 			r.Header.Set("Idempotency-Key", "k")
 			return r
 		}
-		done := make(chan bool)
-		go func() {
-			g.Handler().ServeHTTP(&piped{header: http.Header{}, to: to}, first())
-			close(done)
-		}()
+		from, done := g.slowly(first())
 		synctest.Wait()
 		id := string(g.topic.last().ID)
 		g.parts(t, []int{0}, 2)

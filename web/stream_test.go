@@ -111,15 +111,9 @@ func TestStreamLeavesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGateway(t, nil)
 		g.topic.answer = nil
-		from, to := io.Pipe()
 		r, _ := http.NewRequest("GET", "/services/echo?x=1", nil)
 		r.Header.Set("Accept", "text/event-stream")
-		done := make(chan bool)
-		go func() {
-			g.Handler().ServeHTTP(&piped{header: http.Header{}, to: to}, r)
-			to.Close()
-			close(done)
-		}()
+		from, done := g.slowly(r)
 		lines := bufio.NewReader(from)
 		read := func(n int) string {
 			var all bytes.Buffer
@@ -151,6 +145,19 @@ func TestStreamLeavesAtOnce(t *testing.T) {
 	})
 }
 
+// slowly makes a request whose response leaves the gateway only as it is read; done is
+// closed when all of it has.
+func (g *gateway) slowly(r *http.Request) (from *io.PipeReader, done <-chan bool) {
+	from, to := io.Pipe()
+	ended := make(chan bool)
+	go func() {
+		defer close(ended)
+		g.Handler().ServeHTTP(&piped{header: http.Header{}, to: to}, r)
+		to.Close()
+	}()
+	return from, ended
+}
+
 // piped is a response whose writes go to a pipe.
 type piped struct {
 	header http.Header
@@ -169,13 +176,9 @@ func TestSlowReaderOfStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGateway(t, nil)
 		g.topic.answer = nil
-		from, to := io.Pipe()
 		r, _ := http.NewRequest("GET", "/services/echo", nil)
 		r.Header.Set("Accept", "application/x-ndjson")
-		go func() {
-			g.Handler().ServeHTTP(&piped{header: http.Header{}, to: to}, r)
-			to.Close()
-		}()
+		from, _ := g.slowly(r)
 		synctest.Wait()
 		q := g.topic.last()
 		for n := range 500 {
@@ -195,13 +198,9 @@ func TestSlowReaderOfStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGateway(t, nil)
 		g.topic.answer = nil
-		from, to := io.Pipe()
 		r, _ := http.NewRequest("GET", "/services/echo", nil)
 		r.Header.Set("Accept", "application/x-ndjson")
-		go func() {
-			g.Handler().ServeHTTP(&piped{header: http.Header{}, to: to}, r)
-			to.Close()
-		}()
+		from, _ := g.slowly(r)
 		synctest.Wait()
 		q := g.topic.last()
 		for n := range 500 {

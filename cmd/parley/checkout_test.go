@@ -106,7 +106,7 @@ func TestAnswersAmongEvents(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(7 * time.Second)
+	c.nodes[0].await(t, "in the midst of it", func() bool { return written.Load() > 12_000 && validated.Load() > 0 && failed.Load() > 0 })
 	c.nodes[2].signal(syscall.SIGKILL)
 	calling.Wait()
 	t.Logf("%d validated, %d failed, %d unrelated events", validated.Load(), failed.Load(), written.Load())

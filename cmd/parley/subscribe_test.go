@@ -103,6 +103,8 @@ func (s *subscribers) saw(key string, seen map[int]bool, data string, missed int
 
 // tell writes an event about each key, again and again.
 func (s *subscribers) tell(keys []string, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
 	for n := range s.events {
 		for _, key := range keys {
 			s.c.client.Produce(s.ctx, &kgo.Record{Topic: s.c.topic("events"), Key: []byte(key), Value: strconv.AppendInt(nil, int64(n), 10)}, func(_ *kgo.Record, err error) {
@@ -111,7 +113,7 @@ func (s *subscribers) tell(keys []string, every time.Duration) {
 				}
 			})
 		}
-		time.Sleep(every)
+		<-tick.C
 	}
 }
 

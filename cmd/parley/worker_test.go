@@ -32,9 +32,9 @@ func TestForwardFlags(t *testing.T) {
 	}
 }
 
-// work runs `parley worker` on the cluster's service shop until the test ends or stop
-// is called.
-func (c *cluster) work(url string) (stop func()) {
+// work runs `parley worker` on the cluster's service shop until the test ends or end
+// is called; stop waits for that too.
+func (c *cluster) work(url string) (end, stop func()) {
 	c.t.Helper()
 	cfg, err := loadConfig("worker", []string{
 		"--kafka.brokers", c.kafka, "--services.shop.topic", c.topic("shop"), "--services.shop.forward", url, "--worker.group", c.prefix, "--shutdown", "5s",
@@ -51,7 +51,7 @@ func (c *cluster) work(url string) (stop func()) {
 	})
 	stop = sync.OnceFunc(func() { cancel(); running.Wait() })
 	c.t.Cleanup(stop)
-	return stop
+	return cancel, stop
 }
 
 // An HTTP service that knows nothing of Kafka stands behind three nodes. Its answers
@@ -61,7 +61,7 @@ func TestWorker(t *testing.T) {
 	c := newCluster(t, map[string]string{"shop": "murmur2"})
 	c.extra = "  shop: {topic: " + c.topic("shop") + ", cancel: true}\n"
 	c.services = nil
-	begun, left := make(chan string, 10), make(chan struct{}, 1)
+	begun, left, stopping := make(chan string, 10), make(chan struct{}, 1), make(chan struct{})
 	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		switch r.URL.Path {
@@ -71,7 +71,7 @@ func TestWorker(t *testing.T) {
 			left <- struct{}{}
 		case "/api/slow":
 			begun <- "slow"
-			time.Sleep(300 * time.Millisecond) // while the worker stops
+			<-stopping
 			fmt.Fprint(w, "at last")
 		case "/api/events":
 			w.Header().Set("Content-Type", "application/x-ndjson")
@@ -86,7 +86,7 @@ func TestWorker(t *testing.T) {
 		}
 	}))
 	t.Cleanup(shop.Close)
-	stop := c.work(shop.URL + "/api")
+	end, stop := c.work(shop.URL + "/api")
 	nodes := []*process{c.start("a"), c.start("b"), c.start("c")}
 	var asking sync.WaitGroup
 	for i := range 60 {
@@ -129,6 +129,8 @@ func TestWorker(t *testing.T) {
 		}
 	})
 	<-begun
+	end()
+	close(stopping)
 	stop()
 	c.work(shop.URL + "/api")
 	asking.Wait()
