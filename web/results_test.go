@@ -89,7 +89,9 @@ func TestCollectErrorsAndStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := keeping(t)
 		g.topic.answer = always(routing.Reply{Status: 409, Err: &routing.ServiceError{Code: "sold", Message: "out"}})
-		w := g.do("GET", g.respondAsync(t, ""), nil)
+		at := g.respondAsync(t, "")
+		synctest.Wait()
+		w := g.do("GET", at, nil)
 		if p := problemOf(t, w); w.Code != 409 || p.Code != routing.FromService || p.Service.Code != "sold" {
 			t.Errorf("error: %d %s", w.Code, w.Body)
 		}
