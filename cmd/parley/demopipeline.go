@@ -24,6 +24,12 @@ const (
 	checkoutEvents  = "orders.events"
 	checkoutKey     = "request.order"
 	checkoutUntil   = `event.state in ["VALIDATED", "FAILED"]`
+	checkoutSchema  = `{"type":"object","required":["order","customer","items"],"properties":{
+		"order":{"type":"string","description":"its name, which is the key of its events","examples":["o-1"]},
+		"customer":{"type":"string","description":"who orders: c-1 to c-5","examples":["c-1"]},
+		"items":{"type":"array","items":{"type":"object","required":["sku","quantity"],"properties":{
+			"sku":{"type":"string","description":"cocoa, coffee, mug, sugar or tea","examples":["tea"]},
+			"quantity":{"type":"integer","examples":[2]}}}}}}`
 
 	// statusService answers with an order's newest event.
 	statusService = "order-status"
@@ -244,6 +250,7 @@ func pipelineFlags() []string {
 	const service = "--services." + checkoutService
 	return []string{
 		service + ".topic", defaultService(checkoutService).Topic, service + ".description", "Makes an order. What three checkers say of it is the answer.",
+		service + ".schema.request", checkoutSchema,
 		service + ".answer.events.topic", checkoutEvents,
 		service + ".answer.events.key", checkoutKey, service + ".answer.events.until", checkoutUntil,
 		"--services." + statusService + ".answer.view.topic", checkoutEvents, "--services." + statusService + ".description", "Answers with an order's newest event.",
