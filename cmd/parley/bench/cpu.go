@@ -31,7 +31,7 @@ func (r *run) watch(ctx context.Context) {
 func readCPU(watch map[string]int) map[int]time.Duration {
 	spent := make(map[int]time.Duration)
 	for _, pid := range watch {
-		if d, err := cpuTime(pid); err == nil {
+		if d, err := CPUTime(pid); err == nil {
 			spent[pid] = d
 		}
 	}
@@ -45,9 +45,9 @@ func readCPU(watch map[string]int) map[int]time.Duration {
 // runs on.
 const tick = 10 * time.Millisecond
 
-// cpuTime is the CPU time, user and system, that a process has spent. It knows
+// CPUTime is the CPU time, user and system, that a process has spent. It knows
 // Linux only.
-func cpuTime(pid int) (time.Duration, error) {
+func CPUTime(pid int) (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
