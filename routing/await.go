@@ -87,6 +87,9 @@ func (r *Router) Cancel(ctx context.Context, id RequestID, subject string) error
 	err := r.table.Conclude(ctx, []Conclusion{{ID: id, Subject: subject, Err: e}})[0]
 	if err == nil {
 		r.observer.Count(Keeps, KeptCancelled)
+		if known.Entity != "" {
+			r.table.Unwait(Entity{known.Service, known.Entity}, id)
+		}
 		r.waiters.look(id)
 		r.recallKept(id, subject, known)
 	}

@@ -71,7 +71,7 @@ func (r *Router) recallKept(id RequestID, subject string, known Collected) {
 		session, _, _ := id.Split()
 		r.recalls.put(&Request{
 			Session: session, Subject: subject, Service: service, Call: &Call{Service: service.Name, Key: []byte(known.Key)},
-			ReplyPartition: NoPartition, Cancels: id, from: r,
+			ReplyPartition: NoPartition, Entity: known.Entity, Cancels: id, from: r,
 		})
 	}
 }

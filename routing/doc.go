@@ -87,7 +87,9 @@
 // A kept request is in the table before it is in the topic, and its key is claimed in
 // between. So a node that dies there leaves a key whose request was never made: who
 // joins it waits in vain, which is better than a second request. Only where the
-// produce certainly failed is the key given up, before the caller is told.
+// produce certainly failed is the key given up, before the caller is told. Where an event
+// answers it, the table knows of its wait before the produce too, and that is taken back
+// before the key is given up.
 //
 // A follower's replies have no receipt and are never held for its session: the kept
 // request has them. Its row names that request, and a new owner follows it from the

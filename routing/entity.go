@@ -108,6 +108,35 @@ func (o *open) registered(err error) {
 	r.producer.Produce(&o.Request)
 }
 
+// awaitKept has the table know of requests that are kept and that events answer, and
+// then has them produced. It answers those that are to be taken off the table again.
+func (r *Router) awaitKept(ctx context.Context, batch []*keeping) (failed []*keeping) {
+	if len(batch) == 0 {
+		return nil
+	}
+	waits := make([]Wait, len(batch))
+	for i, k := range batch {
+		waits[i], _ = k.row().Row.Wait()
+	}
+	for i, err := range r.table.Await(ctx, waits) {
+		if k := batch[i]; err != nil {
+			k.unwait() // it may be there all the same
+			k.failed = noWait(err)
+			failed = append(failed, k)
+		} else {
+			r.producer.Produce(&k.Request)
+		}
+	}
+	return failed
+}
+
+// unwait has the table forget the wait of a kept request, if an event was to answer it.
+func (k *keeping) unwait() {
+	if k.Entity != "" {
+		k.from.table.Unwait(Entity{k.Service.Name, k.Entity}, k.ID)
+	}
+}
+
 func noWait(err error) *Error {
 	e := refuse(Unavailable, true, "events cannot be waited for at the moment")
 	if errors.Is(err, ErrCrowded) {

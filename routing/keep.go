@@ -62,11 +62,13 @@ func (t told) kept(id RequestID, err *Error) {
 func (r *Router) newKeeping(call *Call, subject string) (*keeping, *Error) {
 	service := r.services[call.Service]
 	now := time.Now()
-	switch {
-	case service == nil:
+	if service == nil {
 		return nil, refuse(UnknownService, false, "there is no service %q", call.Service)
-	case service.Entity != nil:
-		return nil, refuse(InvalidRequest, false, "%s is answered by events: its answer cannot be kept to be collected later", service.Name)
+	}
+	about, err := entityOf(service, call)
+	switch {
+	case err != nil:
+		return nil, err
 	case r.table.Fenced(now):
 		return nil, refuse(Unavailable, true, "this node has slept, and does not know yet whether it may go on")
 	case !r.admit():
@@ -75,9 +77,13 @@ func (r *Router) newKeeping(call *Call, subject string) (*keeping, *Error) {
 	k := &keeping{began: now}
 	k.Request = Request{
 		Session: newSessionID(), Subject: subject, Service: service, Call: call,
-		Deadline: now.Add(r.limits.Keep), from: r, kept: k,
+		Deadline: now.Add(r.limits.Keep), Entity: about, from: r, kept: k,
 	}
-	k.ID, k.ReplyPartition = r.minter.mint(k.Session, keptN, service.Partitioner)
+	if about == "" {
+		k.ID, k.ReplyPartition = r.minter.mint(k.Session, keptN, service.Partitioner)
+	} else {
+		k.ID, k.ReplyPartition = bareID(k.Session, keptN), NoPartition
+	}
 	if key := call.IdempotencyKey; key != "" {
 		k.claim, k.digest = claimOf(subject, service.Name, key), digestOf(call)
 	}
@@ -91,14 +97,18 @@ const keptN = 1
 func (k *keeping) row() *Kept {
 	session, n, _ := k.ID.Split()
 	key := ""
-	if k.Service.Cancel {
-		if key = string(k.Session); k.Call.Key != nil {
-			key = string(k.Call.Key)
-		}
+	switch {
+	case !k.Service.Cancel:
+	case k.Call.Key != nil:
+		key = string(k.Call.Key)
+	case k.Entity != "":
+		key = k.Entity
+	default:
+		key = string(k.Session)
 	}
 	return &Kept{
 		ID: k.ID, Subject: k.Subject, Life: k.from.limits.Keep, Claim: k.claim, Digest: k.digest, Key: key,
-		Row: Row{Session: session, N: n, Service: k.Service.Name, ClientID: k.Call.ClientID, Digest: k.Call.Digest, Deadline: k.Deadline},
+		Row: Row{Session: session, N: n, Service: k.Service.Name, ClientID: k.Call.ClientID, Digest: k.Call.Digest, Deadline: k.Deadline, Entity: k.Entity},
 	}
 }
 
@@ -161,7 +171,7 @@ func (r *Router) keepNoMore() {
 // record has the table keep a batch and produces what it keeps. It answers those
 // that are to be taken off the table again.
 func (r *Router) record(ctx context.Context, batch []*keeping) (failed []*keeping) {
-	var fresh []*keeping
+	var fresh, awaited []*keeping
 	var rows []*Kept
 	for _, k := range batch {
 		if k.failed != nil {
@@ -178,7 +188,11 @@ func (r *Router) record(ctx context.Context, batch []*keeping) (failed []*keepin
 		switch {
 		case answer.Err == nil && answer.ID == k.ID:
 			r.observer.Count(Keeps, KeptMade)
-			r.producer.Produce(&k.Request)
+			if k.Entity != "" {
+				awaited = append(awaited, k)
+			} else {
+				r.producer.Produce(&k.Request)
+			}
 		case answer.Err == nil:
 			r.observer.Count(Keeps, KeptJoined)
 			r.log.Debug("request joined", "request", string(answer.ID), "service", k.Service.Name)
@@ -194,7 +208,7 @@ func (r *Router) record(ctx context.Context, batch []*keeping) (failed []*keepin
 			failed = append(failed, k)
 		}
 	}
-	return failed
+	return append(failed, r.awaitKept(ctx, awaited)...)
 }
 
 // produced takes the producer's word. A request that certainly is not in the topic
@@ -208,6 +222,7 @@ func (k *keeping) produced(err error) {
 		k.tell(k.ID, nil)
 		r.inFlight.Add(-1)
 	case e != nil && e.Outcome == NotSent:
+		k.unwait()
 		k.failed = e
 		r.keep(k)
 	default:

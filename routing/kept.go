@@ -66,6 +66,7 @@ type Collected struct {
 	State   Standing
 	Service string
 	Key     string   // see Kept
+	Entity  string   // as Row's
 	Replies []*Reply // from the position that was asked for, in order; not always all of them
 	Err     *Error   // the outcome, where it is no reply
 	Failed  error    // the table could not be asked

@@ -55,7 +55,7 @@ func (v view) Collect(_ context.Context, asked []Collection) []Collected {
 func (e *entry) collect(q Collection) Collected {
 	c := Collected{State: Pending, Service: "orders", Err: e.err}
 	if e.kept != nil {
-		c.Key = e.kept.Key
+		c.Key, c.Service, c.Entity = e.kept.Key, e.kept.Row.Service, e.kept.Row.Entity
 	}
 	if e.err != nil {
 		c.State = Over

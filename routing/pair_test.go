@@ -24,6 +24,8 @@ type world struct {
 	lag      time.Duration      // how long a claim stays in its node's queue
 	deaf     map[NodeID]bool    // those that do not hear of take-overs
 	claims   map[string]*Kept
+	waits    map[Entity][]RequestID
+	noWaits  error         // what Await answers
 	slow     time.Duration // how long a relayed reply stands in an inbox
 	reading  atomic.Int64  // replies that stand in one
 }
@@ -45,7 +47,7 @@ type entry struct {
 }
 
 func newWorld() *world {
-	return &world{sessions: make(map[SessionID]*entry), nodes: make(map[NodeID]*Router), inbox: make(map[NodeID]map[int64]*Reply), away: make(map[NodeID]*outage), claims: make(map[string]*Kept)}
+	return &world{sessions: make(map[SessionID]*entry), nodes: make(map[NodeID]*Router), inbox: make(map[NodeID]map[int64]*Reply), away: make(map[NodeID]*outage), claims: make(map[string]*Kept), waits: make(map[Entity][]RequestID)}
 }
 
 // view is the world as one node's Table.
@@ -79,8 +81,39 @@ func (v view) Announce(s SessionRow) {
 	v.write(func() { v.sessions[s.ID] = &entry{SessionRow: s, owner: v.node, rows: make(map[uint64]Row)} })
 }
 
-func (v view) Await(_ context.Context, waits []Wait) []error { return make([]error, len(waits)) }
-func (view) Unwait(Entity, RequestID)                        {}
+func (v view) Await(_ context.Context, waits []Wait) []error {
+	errs := make([]error, len(waits))
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for i, w := range waits {
+		if errs[i] = v.noWaits; v.away[v.node] != nil {
+			errs[i] = errCut
+		}
+		if errs[i] == nil {
+			v.waits[w.Entity] = append(v.waits[w.Entity], w.Request)
+		}
+	}
+	return errs
+}
+
+func (v view) Unwait(about Entity, id RequestID) {
+	v.write(func() {
+		v.waits[about] = slices.DeleteFunc(v.waits[about], func(r RequestID) bool { return r == id })
+	})
+}
+
+func (w *world) refuseWaits(with error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.noWaits = with
+}
+
+// waiting answers who waits for an event about a key of the service checkout.
+func (w *world) waiting(key string) []RequestID {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.waits[Entity{"checkout", key}])
+}
 
 func (v view) Subscribe(_ context.Context, subs []Subscription) []error {
 	v.mu.Lock()

@@ -46,9 +46,12 @@ func (s *Session) submit(call *Call, own, from Sink) (RequestID, *Error) {
 		r.producer.Produce(&q)
 		return "", nil
 	}
-	about, err := entityOf(service, call)
-	if err != nil {
-		return "", err
+	about := ""
+	if call.IdempotencyKey == "" { // else the kept request that it follows waits for the event
+		var err *Error
+		if about, err = entityOf(service, call); err != nil {
+			return "", err
+		}
 	}
 	o, again, err := s.enter(call, service, about, own, from, now)
 	switch {

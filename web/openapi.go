@@ -169,7 +169,7 @@ func callResponses(s *routing.Service, body bool) object {
 }
 
 // collected tells whether a service's answers can be collected later.
-func collected(s *routing.Service) bool { return s.View == nil && s.Entity == nil }
+func collected(s *routing.Service) bool { return s.View == nil }
 
 // problemRef points at the response that is an error.
 func problemRef(status int) object { return ref(fmt.Sprint("#/components/responses/problem", status)) }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -119,5 +120,46 @@ func TestAnswersAmongEvents(t *testing.T) {
 	c.nodes = c.nodes[:2]
 	if open := c.metric("parley_open_requests"); open != 0 {
 		t.Errorf("%v requests are still open", open)
+	}
+}
+
+// Requests of a service that events answer are taken to be collected later, and the
+// node that took them is killed. Each has the event about its own order at every other
+// node: over HTTP, under its idempotency key, and on a socket.
+func TestKeptCheckoutsOutliveTheirNode(t *testing.T) {
+	c := checkoutCluster(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	taker, others := c.nodes[2], c.nodes[:2]
+	body := func(n int) string {
+		return fmt.Sprintf(`{"order":"o-%d","customer":"c-1","items":[{"sku":"tea","quantity":1}]}`, n)
+	}
+	var at []string
+	for n := range 24 {
+		got, err := taker.ask(ctx, "POST", "/services/checkout", body(n), "Prefer: respond-async", fmt.Sprintf("Idempotency-Key: k-%d", n))
+		if err != nil || got.status != 202 {
+			t.Fatalf("%d %v: %s", got.status, err, got.body)
+		}
+		at = append(at, got.header.Get("Location"))
+	}
+	taker.signal(syscall.SIGKILL)
+	<-taker.exited
+	bodies := make([]string, len(at))
+	for n, at := range at {
+		got, err := others[n%2].ask(ctx, "GET", at+"?wait=60s", "")
+		var event orderEvent
+		_ = json.Unmarshal([]byte(got.body), &event)
+		if err != nil || got.status != 200 || event.Order != fmt.Sprintf("o-%d", n) || event.State != "VALIDATED" {
+			t.Errorf("request %d: %d %v: %s", n, got.status, err, got.body)
+		}
+		again, err := others[(n+1)%2].ask(ctx, "POST", "/services/checkout", body(n), fmt.Sprintf("Idempotency-Key: k-%d", n))
+		if err != nil || again.status != 200 || again.body != got.body {
+			t.Errorf("request %d again: %d %v: %s, not %s", n, again.status, err, again.body, got.body)
+		}
+		bodies[n] = got.body
+	}
+	attach(t, ctx, others[0], strings.TrimPrefix(at[7], "/requests/"), bodies[7])
+	if got, err := others[0].ask(ctx, "POST", "/services/checkout", body(99), "Idempotency-Key: k-0"); err != nil || got.status != 422 {
+		t.Errorf("another order under a key: %d %v: %s", got.status, err, got.body)
 	}
 }

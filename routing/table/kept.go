@@ -180,13 +180,16 @@ func (r *Redis) readCollected(q routing.Collection, cmd *redis.Cmd) (c routing.C
 	if len(texts) < 6 {
 		return routing.Collected{Failed: errKept}
 	}
-	state, subject, id, row, said := texts[0], texts[1], texts[2], texts[3], texts[4]
-	if subject != q.Subject || id != "" && id != string(q.ID) || row == "" {
+	state, subject, id, text, said := texts[0], texts[1], texts[2], texts[3], texts[4]
+	if subject != q.Subject || id != "" && id != string(q.ID) || text == "" {
 		return c
 	}
-	c.State, c.Key = routing.Pending, texts[5]
-	c.Service, _, _ = strings.Cut(row, " ")
-	c.Service, _, _ = strings.Cut(c.Service, "@")
+	session, n, _ := q.ID.Split()
+	row, err := parseRow(session, rowField(n), text)
+	if err != nil {
+		return routing.Collected{Failed: errKept}
+	}
+	c.State, c.Key, c.Service, c.Entity = routing.Pending, texts[5], row.Service, row.Entity
 	c.Replies = r.readHeld(texts[6:])
 	for i, reply := range c.Replies {
 		if reply.ID != q.ID {

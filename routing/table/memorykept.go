@@ -35,13 +35,18 @@ func (k *memoryRequest) over() bool {
 	return k.err != nil || len(k.replies) > 0 && k.replies[len(k.replies)-1].Final
 }
 
-// expireLocked forgets those whose time is over, or that were taken off.
-func (m *memoryKept) expireLocked() {
+// expireLocked forgets those whose time is over, or that were taken off, and answers
+// what they may have waited for.
+func (m *memoryKept) expireLocked() (waits []routing.Wait) {
 	now := time.Now()
 	for len(m.order) > 0 && (!m.order[0].until.After(now) || m.of[m.order[0].Row.Session] != m.order[0]) {
+		if w, ok := m.order[0].Row.Wait(); ok {
+			waits = append(waits, w)
+		}
 		m.forgetLocked(m.order[0])
 		m.order[0], m.order = nil, m.order[1:]
 	}
+	return waits
 }
 
 func (m *memoryKept) forgetLocked(k *memoryRequest) {
@@ -57,10 +62,13 @@ func (m *memoryKept) forgetLocked(k *memoryRequest) {
 func (m *Memory) Keep(_ context.Context, kept []*routing.Kept, limit int) []routing.Keeping {
 	answers := make([]routing.Keeping, len(kept))
 	m.kept.mu.Lock()
-	defer m.kept.mu.Unlock()
-	m.kept.expireLocked()
+	over := m.kept.expireLocked()
 	for i, k := range kept {
 		answers[i] = m.kept.keepLocked(k, limit)
+	}
+	m.kept.mu.Unlock()
+	for _, w := range over {
+		m.Unwait(w.Entity, w.Request)
 	}
 	return answers
 }
@@ -93,7 +101,7 @@ func (m *Memory) Collect(_ context.Context, asked []routing.Collection) []routin
 		if k == nil {
 			continue
 		}
-		answers[i] = routing.Collected{State: routing.Pending, Service: k.Row.Service, Key: k.Key, Err: k.err}
+		answers[i] = routing.Collected{State: routing.Pending, Service: k.Row.Service, Key: k.Key, Entity: k.Row.Entity, Err: k.err}
 		if k.over() {
 			answers[i].State = routing.Over
 		}

@@ -132,6 +132,27 @@ var kept = []story{
 		want(t, "answered", c.Key, k.Key)
 		want(t, "replies", len(c.Replies), 1)
 	}},
+	// What the event that answers is to be about is known to whoever cancels; the wait is
+	// as any other, and ends with its request where nobody takes it back.
+	{name: "kept for an event", tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a"})
+		k := newKept("ann", "")
+		k.Row.Entity, k.ID = "o 1@x;y", routing.RequestID(k.Row.Session)+".1"
+		k.Life = 200 * time.Millisecond
+		k.Row.Deadline = time.Now().Add(-10*time.Second + k.Life) // a wait is kept for ten seconds longer
+		keep(t, n, k)
+		wait, _ := k.Row.Wait()
+		want(t, "whose", wait.Request, k.ID)
+		must(t, n.Await(t.Context(), []routing.Wait{wait})[0])
+		want(t, "waits", len(waiting(t, n, wait.Entity)[0]), 1)
+		c := collectOne(t, n, k.ID, "ann", 0)
+		want(t, "about", routing.Entity{Service: c.Service, Key: c.Entity}, wait.Entity)
+		eventually(t, "it is forgotten", func() bool {
+			pass(h, 20*time.Millisecond)
+			n.Keep(t.Context(), []*routing.Kept{newKept("ann", "")}, 1000) // a table in memory looks then
+			return len(waiting(t, n, wait.Entity)[0]) == 0
+		})
+	}},
 	// Nodes claim the same keys at once: each key has one request, and all know it.
 	{name: "keys at once", tell: keysAtOnce},
 	// A client asks about a request of its session that it makes on another node.
