@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -23,8 +24,8 @@ type running struct {
 	control string
 }
 
-// startDev starts `parley dev` with two nodes and waits for its greeting.
-func startDev(t *testing.T) *running {
+// startDev starts `parley dev` with two nodes, and more flags, and waits for its greeting.
+func startDev(t *testing.T, flags ...string) *running {
 	t.Helper()
 	path, err := binary()
 	built.Do(func() {})
@@ -38,7 +39,7 @@ func startDev(t *testing.T) *running {
 		listen = append(listen, address)
 		d.pages = append(d.pages, "http://"+address)
 	}
-	d.cmd = exec.Command(path, "dev", "--listen", strings.Join(listen, ","))
+	d.cmd = exec.Command(path, append([]string{"dev", "--listen", strings.Join(listen, ",")}, flags...)...)
 	d.cmd.Stdout, d.cmd.Stderr = d.output, d.output
 	d.cmd.WaitDelay = time.Second // nodes that outlive it hold its output
 	if err := d.cmd.Start(); err != nil {
@@ -207,4 +208,12 @@ func TestDemoOutlivesItsNode(t *testing.T) {
 	dir := others(t)
 	d := startDev(t)
 	t.Log(runOther(t, dir, "node", copyInto(t, dir, "resume.mjs"), d.pages[0], artefacts(t)))
+}
+
+// A page asks in every way that there is: parts, kept requests, idempotency keys, events,
+// subscriptions and views, by the bundled client and by fetch and EventSource.
+func TestBrowserAsksInEveryWay(t *testing.T) {
+	dir := others(t)
+	d := startDev(t, "--kafka", os.Getenv("PARLEY_TEST_KAFKA"), "--redis", "redis://"+os.Getenv("PARLEY_TEST_REDIS"))
+	t.Log(runOther(t, dir, "node", copyInto(t, dir, "ways.mjs"), d.pages[0], artefacts(t)))
 }
