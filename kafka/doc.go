@@ -11,6 +11,7 @@
 //	     Receipt.Done ──▶ partition ──▶ commit              line.go, partition.go, owned.go, commits.go
 //	     table lost ──▶ Rewind        full ──▶ wait         rewind.go, flow.go
 //	     node dead ──▶ RemoveMembers ──▶ Nudge              remove.go, member.go
+//	routing.Backlog ◀── History.Since ◀── (orders.events)   history.go, historyread.go
 //	     groups of services ──▶ Responders.Absent           responders.go, survey.go, readers.go
 //
 // # Non-obvious
@@ -52,6 +53,11 @@
 // A topic of events is not read from its start, so where a partition was begun is
 // committed before anything is read of it (begin.go): the next owner must not begin
 // later.
+//
+// History asks where a partition ends after its clients have subscribed. What stands
+// before that end it reads; what stands behind it was consumed by the group, whose
+// member looks for subscribers, after they were there. So nothing falls in between, and
+// what comes both ways is known by its offset.
 //
 // Polled records are counted before rebalances are allowed again, and
 // delivered after. A delivery that waits for the table therefore never holds up

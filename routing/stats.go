@@ -23,6 +23,7 @@ const (
 	Recalls  Counter = "recalls" // label: a Recall
 	Events   Counter = "events"  // label: an EventFate
 	Keeps    Counter = "kept"    // label: one of the words below
+	Replays  Counter = "replays" // label: a Replay
 )
 
 // What happens to kept requests.

@@ -72,9 +72,10 @@
 // GET /events/{topic}?key=k is answered with server-sent events, those of a topic that
 // clients may subscribe to, else forbidden. They have no name, so that EventSource calls
 // onmessage; id: names the record, <topic>/<partition>/<offset>. The session that is
-// subscribed lives as long as the connection: who comes back (Last-Event-ID) first gets an
-// event named missed, with the data -1, as nobody knows how many were. The same event
-// with a number stands before one that comes after so many which were dropped, because a
+// subscribed lives as long as the connection: who comes back with the id of its last event
+// (Last-Event-ID) first gets what came behind that, read again from Kafka; or, where that
+// is more than is read again, or is not there, an event named missed, with the data -1, as
+// nobody knows how many were. The same event with a number stands before one that comes after so many which were dropped, because a
 // client did not read. A node that drains ends the response, with a time for coming back.
 //
 // # Collected calls

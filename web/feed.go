@@ -22,7 +22,25 @@ const (
 	feedReturn = 8 * time.Second
 )
 
-var errDrains = errors.New("this node is going away")
+var (
+	errDrains    = errors.New("this node is going away")
+	errNoHistory = errors.New("events are not read again here")
+)
+
+// History reads events again for subscribers that were away.
+type History interface {
+	// Since answers what has happened to a feed after one of its events, for a client
+	// that has subscribed already. It blocks, for a bounded time. After an error it is
+	// not known what has happened.
+	Since(ctx context.Context, feed routing.Feed, after routing.RecordAt) (routing.Backlog, error)
+}
+
+// noHistory reads nothing again.
+type noHistory struct{}
+
+func (noHistory) Since(context.Context, routing.Feed, routing.RecordAt) (routing.Backlog, error) {
+	return routing.Backlog{}, errNoHistory
+}
 
 // pushed is the sink of a session that is there for one subscription. What waits to be
 // written is bounded by the session.
@@ -69,10 +87,14 @@ func (s *Server) serveFeed(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := feeding{w: w}
-	if err := out.begin(r.Header.Get("Last-Event-ID") != ""); err == nil {
-		err = s.feed(r, session, to, &out)
-		s.log.Info("feed ended", "topic", feed.Topic, "session", string(session.ID()), "err", err)
+	err := out.begin()
+	if last := r.Header.Get("Last-Event-ID"); err == nil && last != "" {
+		err = s.catchUp(r.Context(), feed, last, &out)
 	}
+	if err == nil {
+		err = s.feed(r, session, to, &out)
+	}
+	s.log.Info("feed ended", "topic", feed.Topic, "session", string(session.ID()), "err", err)
 }
 
 // readFeed reads what a request subscribes to.
@@ -99,6 +121,29 @@ func (s *Server) subscribe(ctx context.Context, session *routing.Session, feed r
 	case <-ctx.Done():
 		return nil, true
 	}
+}
+
+// catchUp writes what a client has missed that comes back and says which event was its
+// last. Where that is not to be had it is told that it may have missed something, and
+// nobody knows how much. It has subscribed before: what happens meanwhile waits for it.
+func (s *Server) catchUp(ctx context.Context, feed routing.Feed, last string, out *feeding) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.draining, cancel)()
+	after, err := routing.ParseRecordAt(last)
+	var missed routing.Backlog
+	if err == nil {
+		missed, err = s.history.Since(ctx, feed, after)
+	}
+	switch {
+	case err == nil:
+		defer missed.Release()
+		return out.writePast(&missed, after)
+	case ctx.Err() != nil: // it has left, or is to come back to another node
+		return nil
+	}
+	s.log.Info("a subscriber that comes back has missed events", "topic", feed.Topic, "last", clip(last), "err", err)
+	return out.say(string(appendMissed(nil, -1)))
 }
 
 // feed writes events until somebody leaves, and answers who.
@@ -133,22 +178,36 @@ type feeding struct {
 	w     http.ResponseWriter
 	batch []routing.Delivery
 	buf   []byte
+	has   routing.RecordAt // the client has what stands before it in its partition
 }
 
-// begin writes the status and the headers. A client that was cut off is told that it
-// may have missed something, and nobody knows how much.
-func (o *feeding) begin(again bool) error {
+// begin writes the status and the headers.
+func (o *feeding) begin() error {
 	h := o.w.Header()
 	h["Content-Type"] = []string{typeEvents}
 	h["Cache-Control"] = []string{"no-store"}
 	h["X-Accel-Buffering"] = []string{"no"} // a proxy in front is not to wait for more
 	h["X-Content-Type-Options"] = nosniff
 	h["Content-Security-Policy"] = sandbox
-	first := ":\n\n"
-	if again {
-		first = string(appendMissed(nil, -1))
+	return o.say(":\n\n")
+}
+
+// writePast writes and flushes what has happened after an event that the client has.
+func (o *feeding) writePast(missed *routing.Backlog, after routing.RecordAt) error {
+	o.has = routing.RecordAt{Topic: after.Topic, Partition: after.Partition, Offset: missed.End}
+	o.buf = o.buf[:0]
+	for _, e := range missed.Events {
+		o.buf = appendEvent(o.buf, e.At, e.Body)
 	}
-	return o.say(first)
+	if len(o.buf) == 0 {
+		return nil
+	}
+	return o.write(o.buf)
+}
+
+// knows tells whether the client has an event that is pushed: it was read again too.
+func (o *feeding) knows(at routing.RecordAt) bool {
+	return at.Partition == o.has.Partition && at.Offset < o.has.Offset
 }
 
 // writeAll writes and flushes what has come.
@@ -160,10 +219,18 @@ func (o *feeding) writeAll(session *routing.Session, to *pushed) error {
 	}
 	o.buf = o.buf[:0]
 	for i := range o.batch {
-		o.buf = appendPushed(o.buf, &o.batch[i])
+		d := &o.batch[i]
+		if d.Push.Missed > 0 {
+			o.buf = appendMissed(o.buf, d.Push.Missed)
+		}
+		if !o.knows(d.Reply.From) {
+			o.buf = appendEvent(o.buf, d.Reply.From, d.Reply.Body)
+		}
 	}
-	if err := o.write(o.buf); err != nil {
-		return err
+	if len(o.buf) > 0 {
+		if err := o.write(o.buf); err != nil {
+			return err
+		}
 	}
 	session.Wrote(to, o.batch[len(o.batch)-1].Seq)
 	return nil
@@ -183,14 +250,12 @@ func (o *feeding) write(text []byte) error {
 	return nil
 }
 
-// appendPushed appends an event. It has no name, so that a browser calls onmessage.
-func appendPushed(dst []byte, d *routing.Delivery) []byte {
-	if d.Push.Missed > 0 {
-		dst = appendMissed(dst, d.Push.Missed)
-	}
-	dst = append(append(dst, "id: "...), d.Reply.From.String()...)
+// appendEvent appends an event. It has no name, so that a browser calls onmessage. Its
+// id says where it stands, which is all that a client needs to go on from there.
+func appendEvent(dst []byte, at routing.RecordAt, body []byte) []byte {
+	dst = append(append(dst, "id: "...), at.String()...)
 	dst = append(dst, "\ndata: "...)
-	return append(appendOneLine(dst, d.Reply.Body), "\n\n"...)
+	return append(appendOneLine(dst, body), "\n\n"...)
 }
 
 // appendMissed says how many events were dropped before the next.

@@ -84,7 +84,7 @@ func TestFeed(t *testing.T) {
 			t.Errorf("%d sessions are left, %d events went to them", g.router.Sessions(), g.topic.settledCount()-2)
 		}
 		s = g.subscribe(t, "/events/orders.events?key=o-1", "Last-Event-ID: orders.events/2/9")
-		s.hear("event: missed\ndata: -1\n\n")
+		s.hear(":\n\nevent: missed\ndata: -1\n\n")
 		s.leave()
 		<-s.done
 	})

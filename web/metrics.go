@@ -29,6 +29,7 @@ type Metrics struct {
 	recalls  *prometheus.CounterVec   // result
 	kept     *prometheus.CounterVec   // event
 	events   *prometheus.CounterVec   // fate
+	replays  *prometheus.CounterVec   // result
 
 	// What the hot path needs is resolved before: looking labels up hashes them.
 	produce, service, relay, push, ack prometheus.Observer
@@ -70,9 +71,10 @@ func NewMetrics(g Gauges) *Metrics {
 		refused: counters("parley_refused_total", "Requests and connections that were refused, and why.", "reason"),
 		recalls: counters("parley_cancels_total", "Services that were to be told that nobody waits any longer.", "result"),
 		events:  counters("parley_events_total", "Events that were consumed for services that are answered by them, and what became of them.", "fate"),
+		replays: counters("parley_replays_total", "Subscribers that came back and wanted what they had missed, and whether it was read for them.", "result"),
 	}
 	m.series.Store(new(map[string]*series))
-	m.registry.MustRegister(m.requests, m.seconds, m.stages, m.replies, m.drops, m.refused, m.recalls, m.kept, m.events,
+	m.registry.MustRegister(m.requests, m.seconds, m.stages, m.replies, m.drops, m.refused, m.recalls, m.kept, m.events, m.replays,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.resolve()
 	m.watch(g)
@@ -110,6 +112,9 @@ func (m *Metrics) resolve() {
 		routing.EventUnawaited, routing.EventAnswered, routing.EventPushed, routing.EventNotJSON, routing.EventStrange,
 	} {
 		m.events.WithLabelValues(string(fate))
+	}
+	for _, how := range []routing.Replay{routing.ReplayWhole, routing.ReplayBeyond, routing.ReplayLost, routing.ReplayBusy, routing.ReplayAway} {
+		m.replays.WithLabelValues(string(how))
 	}
 	m.unrelated = m.events.WithLabelValues(string(routing.EventUnrelated))
 }
@@ -186,6 +191,8 @@ func (m *Metrics) Count(counter routing.Counter, label string) {
 		m.kept.WithLabelValues(label).Inc()
 	case routing.Refusals:
 		m.refused.WithLabelValues(label).Inc()
+	case routing.Replays:
+		m.replays.WithLabelValues(label).Inc()
 	case routing.Recalls:
 		m.recalls.WithLabelValues(label).Inc()
 	case routing.Events:

@@ -5,7 +5,7 @@ func feedPath() object {
 	parameters := []object{
 		{"name": "topic", "in": "path", "required": true, "description": "one that clients may subscribe to", "schema": object{"type": "string"}},
 		{"name": "key", "in": "query", "required": true, "description": "the record key of the events", "schema": object{"type": "string", "minLength": 1}},
-		{"name": "Last-Event-ID", "in": "header", "description": "the caller comes back, and is told by an event named missed that it may have missed some", "schema": object{"type": "string"}},
+		{"name": "Last-Event-ID", "in": "header", "description": "the id of the newest event that the caller has: it gets those behind it, or is told by an event named missed that it has missed some", "schema": object{"type": "string"}},
 	}
 	return object{
 		"summary": "The events of a topic about a key",

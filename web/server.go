@@ -39,6 +39,8 @@ type Options struct {
 	ArrayBytes int64
 	KeepAlive  time.Duration
 
+	History History // what subscribers have missed that come back; nil: they are told that they have
+
 	Origins []string     // besides the gateway's own; "*" for all
 	Page    *PageOptions // nil: no demo page
 	Ready   []Check      // what /readyz asks
@@ -61,6 +63,7 @@ type Server struct {
 	arrayBytes int64
 	keepAlive  time.Duration
 
+	history  History
 	origins  origins
 	ready    readiness
 	log      *slog.Logger
@@ -87,7 +90,10 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		router: o.Router, reserved: o.Reserved, body: o.Body, log: o.Log, observer: o.Observer,
-		ready: readiness{checks: o.Ready}, calls: calls{going: make(chan struct{})},
+		ready: readiness{checks: o.Ready}, calls: calls{going: make(chan struct{})}, history: o.History,
+	}
+	if s.history == nil {
+		s.history = noHistory{}
 	}
 	if s.router == nil {
 		return nil, errors.New("web: Router is required")

@@ -142,6 +142,7 @@ type EventsConfig struct {
 type SubscriptionsConfig struct {
 	Topics []string `key:"topics" help:"topics of events that clients may subscribe to, by the events' record keys"`
 	Max    int      `key:"max" help:"subscriptions a node; more are overloaded"`
+	Replay Size     `key:"replay" help:"bytes of a topic's partition that are read again for subscribers over HTTP that come back; 0: they are told that they have missed something"`
 }
 
 // SessionsConfig bounds one session and its socket.
@@ -217,7 +218,7 @@ func defaultConfig() Config {
 		Limits:        LimitsConfig{InFlight: 100_000, Sessions: 1_000_000, ViewKeys: 1_000_000, ViewBytes: 256 << 20},
 		Worker:        WorkerConfig{Group: "parley-worker", Concurrency: 64, Retry: Duration(5 * time.Second)},
 		Results:       ResultsConfig{Keep: Duration(time.Hour), Max: 100_000, Waiters: 10_000},
-		Subscriptions: SubscriptionsConfig{Max: 1_000_000},
+		Subscriptions: SubscriptionsConfig{Max: 1_000_000, Replay: 16 << 20},
 		Page:          true,
 		Shutdown:      Duration(20 * time.Second),
 		Log:           LogConfig{Level: "info", Format: "auto"},

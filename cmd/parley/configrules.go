@@ -159,6 +159,7 @@ func (k *checker) answer(key string, e EventsConfig) {
 
 func (k *checker) subscriptions() {
 	between(k, "subscriptions.max", k.config.Subscriptions.Max, 1, 100_000_000)
+	between(k, "subscriptions.replay", k.config.Subscriptions.Replay, 0, 1<<30)
 	for _, topic := range k.config.Subscriptions.Topics {
 		if topic == k.config.Kafka.ReplyTopic {
 			k.beside("subscriptions.topics", "kafka.reply_topic", topic, "another topic than kafka.reply_topic")

@@ -9,6 +9,7 @@ import (
 
 	"parley/kafka"
 	"parley/routing"
+	"parley/web"
 )
 
 // entity answers how to tell what the event that answers a call must be about; nil
@@ -68,6 +69,24 @@ func (n *node) joinEvents() (err error) {
 		return fmt.Errorf("configure the event consumer: %w", err)
 	}
 	return nil
+}
+
+// joinHistory makes what reads events again for subscribers that come back.
+func (n *node) joinHistory() (err error) {
+	s := n.cfg.Subscriptions
+	if len(s.Topics) == 0 || s.Replay == 0 {
+		return nil
+	}
+	n.history, err = kafka.NewHistory(n.broker, kafka.HistoryOptions{Bytes: int(s.Replay), Held: 4 * int(s.Replay), Observer: n.metrics})
+	return err
+}
+
+// past is the history as the HTTP edge wants it; nil for none.
+func (n *node) past() web.History {
+	if n.history == nil {
+		return nil
+	}
+	return n.history
 }
 
 // Wait implements routing.Brake for all that is consumed.

@@ -98,7 +98,8 @@ type node struct {
 	router   *routing.Router
 	replies  *kafka.Replies
 	views    views
-	events   *kafka.Events // nil where no service is answered by events
+	events   *kafka.Events  // nil where no service is answered by events
+	history  *kafka.History // nil where there is nothing to subscribe to
 	sockets  *ws.Server
 	edge     *web.Server
 	failover *failover
@@ -127,7 +128,7 @@ func newNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 			n.close()
 		}
 	}()
-	for _, part := range []func() error{n.listen, n.joinTable, n.joinKafka, n.joinDoors} {
+	for _, part := range []func() error{n.listen, n.joinTable, n.joinKafka, n.joinHistory, n.joinDoors} {
 		if err := part(); err != nil {
 			return nil, err
 		}
@@ -144,6 +145,9 @@ func (n *node) close() {
 	}
 	if n.producer != nil {
 		n.producer.Close(context.Background())
+	}
+	if n.history != nil {
+		n.history.Close()
 	}
 	if n.redis != nil {
 		n.redis.Close()
@@ -283,7 +287,7 @@ func (n *node) joinDoors() (err error) {
 	n.edge, err = web.New(web.Options{
 		Router: n.router, Socket: n.sockets, Forward: forward, Reserved: kafka.ReservedHeader, Body: int64(s.Frame), Origins: origins,
 		ArrayParts: n.cfg.Streams.ArrayParts, ArrayBytes: int64(n.cfg.Streams.ArrayBytes), KeepAlive: time.Duration(n.cfg.Streams.KeepAlive),
-		Page: n.page(), Ready: n.checks(), ReplyTopic: n.cfg.Kafka.ReplyTopic, Log: n.log, Observer: n.metrics,
+		Page: n.page(), Ready: n.checks(), History: n.past(), ReplyTopic: n.cfg.Kafka.ReplyTopic, Log: n.log, Observer: n.metrics,
 	})
 	return err
 }

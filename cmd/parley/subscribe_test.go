@@ -71,13 +71,26 @@ func (s *subscribers) overSocket(parley *client.Client, key string) {
 	})
 }
 
+// follow asks a node for the events of a key over HTTP, behind the last that is known.
+func (s *subscribers) follow(p *process, key, last string) (*http.Response, error) {
+	r, _ := http.NewRequestWithContext(s.ctx, "GET", p.url+"/events/"+s.c.topic("events")+"?key="+key, nil)
+	if last != "" {
+		r.Header.Set("Last-Event-ID", last)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err == nil && response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		err = fmt.Errorf("status %d", response.StatusCode)
+	}
+	return response, err
+}
+
 // overHTTP follows a key with server-sent events of a node.
 func (s *subscribers) overHTTP(p *process, key string) {
 	s.c.t.Helper()
-	r, _ := http.NewRequestWithContext(s.ctx, "GET", p.url+"/events/"+s.c.topic("events")+"?key="+key, nil)
-	response, err := http.DefaultClient.Do(r)
-	if err != nil || response.StatusCode != http.StatusOK {
-		s.c.t.Fatal(err, response)
+	response, err := s.follow(p, key, "")
+	if err != nil {
+		s.c.t.Fatal(err)
 	}
 	s.running.Go(func() {
 		defer response.Body.Close()
@@ -147,4 +160,65 @@ func TestSubscribersOutliveTheirNode(t *testing.T) {
 	s.c.nodes = s.c.nodes[:2]
 	s.c.nodes[0].await(t, "rid of all subscriptions", func() bool { return s.c.metric("parley_subscriptions") == 0 })
 	t.Logf("%v pushed of %d, %v of them twice", s.c.metric(`parley_events_total{fate="pushed"}`), len(keys)*s.events, s.c.metric(`parley_drops_total{reason="duplicate"}`))
+}
+
+// source follows a key as a browser's EventSource does: cut off, it goes to the next
+// node and says which event was its last. Where cut is not 0 it hangs up by itself after
+// so many events.
+func (s *subscribers) source(key string, cut int) {
+	began := make(chan struct{})
+	s.running.Go(func() {
+		seen, last := make(map[int]bool), ""
+		for turn := 0; len(seen) < s.events && s.ctx.Err() == nil; turn++ {
+			response, err := s.follow(s.c.nodes[(turn+2)%3], key, last)
+			if err != nil {
+				time.Sleep(50 * time.Millisecond) // a browser waits for three seconds
+				continue
+			}
+			had := len(seen)
+			for lines := bufio.NewScanner(response.Body); len(seen) < s.events && (cut == 0 || len(seen) < had+cut) && lines.Scan(); {
+				switch line := lines.Text(); {
+				case line == ":" && turn == 0:
+					close(began)
+				case strings.HasPrefix(line, "event: missed"):
+					s.c.t.Errorf("%s is told that it has missed something behind %s", key, last)
+				case strings.HasPrefix(line, "id: "):
+					last = line[4:]
+				case strings.HasPrefix(line, "data: "):
+					s.saw(key, seen, line[6:], 0)
+				}
+			}
+			response.Body.Close()
+		}
+		if len(seen) < s.events {
+			s.c.t.Errorf("%s has %d of %d events", key, len(seen), s.events)
+		}
+	})
+	<-began
+}
+
+// Who follows over HTTP is cut off, by the death of its node or by its own network, and
+// goes on at another node where it was: each event comes once, and none is missed.
+func TestEventSourcesGoOn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	s := newSubscribers(t, 150)
+	var keys []string
+	for i := range 12 {
+		keys = append(keys, fmt.Sprint("o-", i))
+		s.source(keys[i], []int{0, 40, 17}[i%3])
+	}
+	time.AfterFunc(3*time.Second, func() { s.c.nodes[2].signal(syscall.SIGKILL) })
+	s.tell(keys, 50*time.Millisecond)
+	s.running.Wait()
+	all := s.c.nodes
+	s.c.nodes = all[:2]
+	whole, other := s.c.metric(`parley_replays_total{result="whole"}`), 0.0
+	for _, how := range []string{"beyond", "lost", "busy", "unavailable"} {
+		other += s.c.metric(`parley_replays_total{result="` + how + `"}`)
+	}
+	if t.Logf("%v times what was missed was read again", whole); whole < 12 || other != 0 {
+		t.Errorf("%v times whole, %v times not", whole, other)
+	}
 }

@@ -1,0 +1,47 @@
+package routing
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+)
+
+// Backlog is what has happened to a feed while its client was away.
+type Backlog struct {
+	Events []*Event // in the order of their records
+	// End is where their partition ended when they were read: an event before it is
+	// among them, and one that is pushed besides is a second copy.
+	End int64
+	// Release says that the events are not needed any longer. It is called once.
+	Release func()
+}
+
+// Replay is how a wish to read events again ended.
+type Replay string
+
+const (
+	ReplayWhole  Replay = "whole"       // all that was missed was read, be it nothing
+	ReplayBeyond Replay = "beyond"      // more was missed than is read again
+	ReplayLost   Replay = "lost"        // the position is not there any longer, or never was
+	ReplayBusy   Replay = "busy"        // too many ask
+	ReplayAway   Replay = "unavailable" // Kafka does not answer in time
+)
+
+// ParseRecordAt undoes String.
+func ParseRecordAt(text string) (at RecordAt, err error) {
+	rest, offset, ok := cutLast(text)
+	topic, partition, found := cutLast(rest)
+	p, errPartition := strconv.ParseInt(partition, 10, 32)
+	n, errOffset := strconv.ParseInt(offset, 10, 64)
+	if !ok || !found || topic == "" || p < 0 || n < 0 || errPartition != nil || errOffset != nil {
+		return RecordAt{}, errors.New("it is not <topic>/<partition>/<offset>")
+	}
+	return RecordAt{Topic: topic, Partition: int32(p), Offset: n}, nil
+}
+
+func cutLast(text string) (before, after string, found bool) {
+	if at := strings.LastIndexByte(text, '/'); at >= 0 {
+		return text[:at], text[at+1:], true
+	}
+	return text, "", false
+}
