@@ -12,7 +12,7 @@ import (
 func TestPartitionComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		w.slow = 20 * time.Millisecond
+		w.slow = func() time.Duration { return 20 * time.Millisecond }
 		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
 		b, _ := w.start(t, "b", &topic{ack: true}, Limits{})
 		c := &client{}

@@ -24,7 +24,7 @@ func (s *Session) consult(call *Call, service *Service, own, from Sink, now time
 	if e == nil && !again {
 		reply := answerOf(event, key)
 		reply.ID, reply.Final, reply.Consumed, reply.ConsumedBy = o.ID, true, now, s.router.node
-		s.deliver(reply, PathHome, true)
+		s.deliver(early{Reply: reply, sure: true}, PathHome)
 	}
 	return idOf(o), e
 }

@@ -2,24 +2,28 @@ package routing
 
 import "slices"
 
-// deliver takes a reply whose session this is, as far as this node knows: sure
-// says that the table has just said so too.
-func (s *Session) deliver(reply *Reply, path Path, sure bool) {
+// deliver takes a reply whose session this is, as far as this node knows.
+func (s *Session) deliver(e early, path Path) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, n, _ := reply.ID.Split()
+	s.deliverLocked(e, path)
+}
+
+func (s *Session) deliverLocked(e early, path Path) {
+	_, n, _ := e.ID.Split()
 	switch {
 	case s.state == resuming:
-		s.early = append(s.early, early{Reply: reply})
-	case s.tooEarlyLocked(early{Reply: reply}):
+		s.early = append(s.early, e)
 	case s.state == ended:
-		s.router.reroute(reply)
-	case n > s.counter && s.acks && !sure && !isPush(n):
+		s.router.reroute(e.Reply)
+	case s.aheadLocked(e):
+	case s.tooEarlyLocked(e):
+	case n > s.counter && s.acks && !e.sure && !isPush(n):
 		// Not a request of this node's: perhaps of one that has taken the session
 		// over, of which this node has not heard yet.
-		s.router.reroute(reply)
+		s.router.reroute(e.Reply)
 	default:
-		s.takeLocked(reply, path)
+		s.takeLocked(e.Reply, path)
 	}
 }
 

@@ -147,4 +147,12 @@
 // Between the table's naming a node the owner and the session's being there,
 // replies for it arrive: so the session is filed, as resuming, before the table is
 // asked.
+//
+// Or its session is there as it was before others had it, where the notice of their
+// take-over is still unread: it knows nothing of what was asked there. So the table's
+// word that a session is here ([Here]) comes with an epoch, and where that is newer than
+// the session's, replies wait until it is resumed. A hold that is refused ([Moved]) means
+// that the session has the reply only where it has asked for the hold itself. And a node
+// that hears of a take-over before the table's own answer to an older one does not
+// attach its client.
 package routing

@@ -48,7 +48,7 @@ func (r *Router) holdBatch(ctx context.Context, batch []Holding) (failed []Holdi
 		switch {
 		case v.Fate == Failed:
 			failed, why = append(failed, h), v.Err
-		case v.Fate == Moved && here && (defectResumeUnfenced || s.(*Session).holdAgain(h)):
+		case v.Fate == Moved && here && !h.stray && (defectResumeUnfenced || s.(*Session).holdAgain(h)):
 		case v.Fate == Moved:
 			r.reroute(h.Reply)
 		case v.Fate == Dropped:

@@ -59,10 +59,12 @@ func (s *Session) heardAll(got Looked) bool {
 
 func (s *Session) heardAllLocked(got Looked) bool { return got.Left+1 >= s.since }
 
-// early is a reply that came before its request was known here.
+// early is a reply on its way to its request, which may not be known here yet.
 type early struct {
 	*Reply
-	held bool // it is in the table
+	held  bool   // it is in the table
+	sure  bool   // the table has just said that this node has the session
+	epoch uint64 // under which, where it has said that
 }
 
 // lookedLocked takes what has waited for another look.
@@ -77,12 +79,27 @@ func (s *Session) lookedLocked() {
 // takeEarlyLocked takes a reply that came early, unless it still is.
 func (s *Session) takeEarlyLocked(e early) {
 	switch {
-	case s.tooEarlyLocked(e):
-	case e.held:
+	case !e.held:
+		s.deliverLocked(e, PathRelay)
+	case !s.tooEarlyLocked(e):
 		s.takeHeldLocked(e.Reply)
-	default:
-		s.takeLocked(e.Reply, PathRelay)
 	}
+}
+
+// aheadLocked tells whether the table has given this node the session anew, by a
+// take-over that it does not know of yet. Other nodes may have had the session in
+// between, and made requests that it cannot know: replies wait for the client that
+// has asked for the session, or are held for the next one.
+func (s *Session) aheadLocked(e early) bool {
+	switch {
+	case e.epoch <= s.epoch:
+		return false
+	case s.resumers > 0:
+		s.early = append(s.early, e)
+	default:
+		s.router.holds.put(Holding{Session: s.id, Epoch: e.epoch, Reply: e.Reply, stray: true})
+	}
+	return true
 }
 
 // tooEarlyLocked keeps a reply to a request that may yet be known, and tells whether

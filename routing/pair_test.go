@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -25,15 +24,10 @@ type world struct {
 	deaf     map[NodeID]bool    // those that do not hear of take-overs
 	claims   map[string]*Kept
 	waits    map[Entity][]RequestID
-	noWaits  error         // what Await answers
-	slow     time.Duration // how long a relayed reply stands in an inbox
-	reading  atomic.Int64  // replies that stand in one
-}
-
-// outage is what a node that is cut off still has to write.
-type outage struct {
-	router *Router
-	writes []func()
+	noWaits  error // what Await answers
+	mail     map[NodeID]*mailbox
+	slow     func() time.Duration // how long something stands in an inbox; nil: no time
+	thinks   func() time.Duration // how long the table takes to hear, and to answer
 }
 
 type entry struct {
@@ -47,7 +41,7 @@ type entry struct {
 }
 
 func newWorld() *world {
-	return &world{sessions: make(map[SessionID]*entry), nodes: make(map[NodeID]*Router), inbox: make(map[NodeID]map[int64]*Reply), away: make(map[NodeID]*outage), claims: make(map[string]*Kept), waits: make(map[Entity][]RequestID)}
+	return &world{sessions: make(map[SessionID]*entry), nodes: make(map[NodeID]*Router), inbox: make(map[NodeID]map[int64]*Reply), away: make(map[NodeID]*outage), claims: make(map[string]*Kept), mail: make(map[NodeID]*mailbox), waits: make(map[Entity][]RequestID)}
 }
 
 // view is the world as one node's Table.
@@ -210,6 +204,8 @@ func (v view) Owns(_ context.Context, id SessionID, epoch uint64) (bool, error) 
 }
 
 func (v view) Resume(_ context.Context, s Resumption) (Resumed, error) {
+	pause(v.thinks)
+	defer pause(v.thinks)
 	if v.cut() {
 		return Resumed{}, errCut
 	}
@@ -232,7 +228,7 @@ func (v view) Resume(_ context.Context, s Resumption) (Resumed, error) {
 	}
 	v.mu.Unlock()
 	if elsewhere && before != nil && !v.deaf[before.node] {
-		go before.TakenOver(s.ID, got.Epoch) // through the inbox: at some time
+		v.post(before, func() { before.TakenOver(s.ID, got.Epoch) })
 	}
 	return got, nil
 }
@@ -243,6 +239,8 @@ func plain(r *Reply) *Reply {
 }
 
 func (v view) Route(_ context.Context, replies []*Reply) []Verdict {
+	pause(v.thinks)
+	defer pause(v.thinks)
 	verdicts := make([]Verdict, len(replies))
 	if v.cut() {
 		return verdicts // all failed
@@ -281,22 +279,17 @@ func (v view) routeOne(r *Reply) Verdict {
 		v.inbox[e.owner] = make(map[int64]*Reply)
 	}
 	v.inbox[e.owner][v.relayed] = reply
+	number := v.relayed
 	v.mu.Unlock()
-	v.reading.Add(1)
-	go func() {
-		defer v.reading.Add(-1)
-		if v.slow > 0 {
-			time.Sleep(v.slow)
+	v.post(owner, func() {
+		v.mu.Lock()
+		_, there := v.inbox[owner.node][number]
+		v.mu.Unlock()
+		if there { // nobody has buried it
+			owner.DeliverRelayed([]*Reply{reply})
 		}
-		owner.DeliverRelayed([]*Reply{reply})
-	}()
+	})
 	return Verdict{Fate: Relayed}
-}
-
-func (v view) CatchUp(context.Context) {
-	for v.reading.Load() > 0 {
-		time.Sleep(time.Millisecond)
-	}
 }
 
 // Done takes a reply out of the inbox that it came through.
@@ -336,6 +329,8 @@ func (w *world) bury(name NodeID) {
 }
 
 func (v view) Hold(_ context.Context, all []Holding) []Verdict {
+	pause(v.thinks)
+	defer pause(v.thinks)
 	verdicts := make([]Verdict, len(all))
 	if v.cut() {
 		return verdicts
@@ -357,69 +352,6 @@ func (v view) Hold(_ context.Context, all []Holding) []Verdict {
 	return verdicts
 }
 
-// sever cuts a node off from the table. It stays a member until it is removed.
-func (w *world) sever(name NodeID) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.away[name] = &outage{router: w.nodes[name]}
-}
-
-// remove has the others take a node for dead.
-func (w *world) remove(name NodeID) {
-	w.mu.Lock()
-	delete(w.nodes, name)
-	w.mu.Unlock()
-	w.bury(name)
-}
-
-// restore brings a node back that was cut off. If it was removed meanwhile it takes
-// its sessions back, as the real table does.
-func (w *world) restore(name NodeID) {
-	w.mu.Lock()
-	cut := w.away[name]
-	delete(w.away, name)
-	for _, do := range cut.writes {
-		do()
-	}
-	removed := w.nodes[name] == nil
-	w.nodes[name] = cut.router
-	w.mu.Unlock()
-	if !removed {
-		return
-	}
-	var told []func()
-	cut.router.EachSession(func() bool { return true }, func(s SessionRow, open []Row) {
-		told = append(told, w.reclaim(name, cut.router, s, open))
-	})
-	for _, tell := range told {
-		tell()
-	}
-}
-
-// reclaim gives a session back to its node, and answers what the node is to be told.
-func (w *world) reclaim(name NodeID, to *Router, s SessionRow, open []Row) (tell func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	e := w.sessions[s.ID]
-	if e != nil && (e.owner != name || e.Epoch != s.Epoch) {
-		epoch := e.Epoch
-		return func() { to.TakenOver(s.ID, epoch) }
-	}
-	if e == nil {
-		e = &entry{SessionRow: s, owner: name}
-		w.sessions[s.ID] = e
-	}
-	e.rows = make(map[uint64]Row)
-	for _, row := range open {
-		e.rows[row.N] = row
-	}
-	var held []*Reply
-	for _, r := range e.held {
-		held = append(held, plain(r))
-	}
-	return func() { to.Reclaimed(s.ID, s.Epoch, held) }
-}
-
 // start brings a node to life in the world, and answers it and how to kill it.
 func (w *world) start(t *testing.T, name NodeID, producer Producer, limits Limits) (r *Router, kill func()) {
 	r = New(Options{
@@ -437,6 +369,7 @@ func (w *world) start(t *testing.T, name NodeID, producer Producer, limits Limit
 		w.mu.Lock()
 		delete(w.nodes, name)
 		delete(w.away, name)
+		delete(w.mail, name)
 		w.mu.Unlock()
 		cancel()
 		running.Wait()

@@ -19,7 +19,7 @@ func (r *Router) Reclaimed(id SessionID, epoch uint64, held []*Reply) {
 	}
 	for _, reply := range held {
 		if u := s.findLocked(reply); u == nil {
-			s.takeHeldLocked(reply)
+			s.takeEarlyLocked(early{Reply: reply, held: true})
 		} else if !u.held {
 			s.safeLocked(u)
 		}

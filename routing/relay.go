@@ -35,7 +35,7 @@ func (r *Router) Deliver(ctx context.Context, replies []*Reply) {
 			continue
 		}
 		if s, here := r.sessions.Load(session); here {
-			s.(*Session).deliver(reply, PathHome, false)
+			s.(*Session).deliver(early{Reply: reply}, PathHome)
 			continue
 		}
 		select {
@@ -53,7 +53,7 @@ func (r *Router) DeliverRelayed(replies []*Reply) {
 	for _, reply := range replies {
 		session, _, _ := reply.ID.Split()
 		if s, here := r.sessions.Load(session); here {
-			s.(*Session).deliver(reply, PathRelay, false)
+			s.(*Session).deliver(early{Reply: reply}, PathRelay)
 			continue
 		}
 		r.reroute(reply)
@@ -183,11 +183,11 @@ func (r *Router) settle(reply *Reply, v Verdict) (again bool) {
 	case Here:
 		session, _, _ := reply.ID.Split()
 		if s, here := r.sessions.Load(session); here {
-			s.(*Session).deliver(reply, PathHome, true)
+			s.(*Session).deliver(early{Reply: reply, sure: true, epoch: v.Epoch}, PathHome)
 			return false
 		}
 		// It was this node's before a restart, or is about to be resumed here.
-		r.holds.put(Holding{Session: session, Epoch: v.Epoch, Reply: reply})
+		r.holds.put(Holding{Session: session, Epoch: v.Epoch, Reply: reply, stray: true})
 	case Dropped:
 		if session, n, _ := reply.ID.Split(); v.Drop == DropUnknownRequest && isPush(n) {
 			r.drop(reply, DropSessionGone)

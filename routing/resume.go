@@ -50,6 +50,10 @@ const resumeTries = 3
 
 var errMovedOn = refuse(Unavailable, true, "the session is being resumed elsewhere")
 
+// errTaken is the answer where another node has got the session since: to start again
+// would take it from a newer socket of the same client.
+var errTaken = refuse(Unavailable, true, "the session has been resumed elsewhere since")
+
 func (r *Router) resumeOnce(ctx context.Context, o ResumeSession) (s *Session, missing Missing, err *Error) {
 	if s, err = r.expect(o); err != nil {
 		return nil, missing, err
@@ -106,16 +110,22 @@ func (r *Router) expect(o ResumeSession) (*Session, *Error) {
 	}
 }
 
-// giveUp ends a wish to resume. What came for a session that never was is routed
+// giveUp ends a wish to resume. What came for a take-over that never was is routed
 // to wherever it belongs.
 func (s *Session) giveUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.resumers--
-	if s.state == resuming && s.resumers == 0 {
-		waiting := s.early
+	if s.resumers--; s.resumers > 0 || s.state == ended {
+		return
+	}
+	waiting := s.early
+	if s.early = nil; s.state == resuming {
 		s.clearLocked()
-		for _, e := range waiting {
+	}
+	for _, e := range waiting {
+		if s.state == live && e.epoch <= s.epoch {
+			s.early = append(s.early, e) // it waits for something else
+		} else {
 			s.router.reroute(e.Reply)
 		}
 	}
@@ -126,7 +136,10 @@ func (s *Session) giveUp() {
 func (s *Session) attach(o ResumeSession, got Resumed) (missing Missing, look bool, err *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == ended || got.Epoch <= s.epoch {
+	switch {
+	case got.Epoch < s.taken:
+		return missing, false, errTaken
+	case s.state == ended || got.Epoch <= s.epoch:
 		return missing, false, errMovedOn
 	}
 	s.resumers--
@@ -237,7 +250,9 @@ func (s *Session) redeliverLocked(held []*Reply) {
 	for _, reply := range held {
 		i := slices.IndexFunc(old, func(u unacked) bool { return u.ID == reply.ID && u.from == reply.From })
 		if i < 0 {
-			s.takeEarlyLocked(early{reply, true})
+			if !s.isBeforeLocked(old, reply) {
+				s.takeEarlyLocked(early{Reply: reply, held: true})
+			}
 			continue
 		}
 		u := old[i]
@@ -271,6 +286,20 @@ func (s *Session) redeliverLocked(held []*Reply) {
 			s.failLocked(o, lostWithRedis())
 		}
 	}
+}
+
+// isBeforeLocked drops a part that the client has acknowledged, of an answer whose end it
+// has not, and tells whether it is one. The table holds both until the end is
+// acknowledged.
+func (s *Session) isBeforeLocked(old []unacked, reply *Reply) bool {
+	_, n, _ := reply.ID.Split()
+	end := slices.IndexFunc(old, func(u unacked) bool { return u.n == n && !u.Part && u.Push == nil })
+	if end < 0 || s.open[n] != nil {
+		return false
+	}
+	old[end].spilled = true
+	s.router.drop(reply, s.whyNotOpenLocked(n, nil, reply))
+	return true
 }
 
 func lostWithRedis() *Error {
@@ -312,7 +341,10 @@ func (r *Router) TakenOver(id SessionID, epoch uint64) {
 	s := found.(*Session)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != live || epoch <= s.epoch || defectResumeUnfenced {
+	if defectResumeUnfenced {
+		return
+	}
+	if s.taken = max(s.taken, epoch); s.state != live || epoch <= s.epoch {
 		return
 	}
 	if s.whole {

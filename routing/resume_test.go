@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -250,12 +251,22 @@ func TestRemovedNodeLetsGo(t *testing.T) {
 // there, replies that are consumed by any node, acknowledgements that come late or
 // never, nodes that die and return), each request ends once, with its own answer.
 func TestManySchedules(t *testing.T) {
-	for seed := range uint64(100) {
+	from, to := seeds(100)
+	for seed := from; seed < to; seed++ {
 		synctest.Test(t, func(t *testing.T) { schedule(t, seed) })
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
+}
+
+// seeds is which schedules are tried, from one to before another: those below n, unless
+// PARLEY_TEST_SEEDS says otherwise ("1000:2000").
+func seeds(n uint64) (from, to uint64) {
+	if _, err := fmt.Sscanf(os.Getenv("PARLEY_TEST_SEEDS"), "%d:%d", &from, &to); err == nil {
+		return from, to
+	}
+	return 0, n
 }
 
 // answering is a service: it answers what is produced, through a random node that
@@ -324,9 +335,21 @@ func (a *answering) again() {
 	}
 }
 
+// slowly answers how long each step takes: often no time at all.
+func slowly(seed uint64) func() time.Duration {
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(seed, 4))
+	return func() time.Duration {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Duration(max(0, random.IntN(40)-20)) * time.Millisecond
+	}
+}
+
 func schedule(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 2))
 	w := newWorld()
+	w.slow, w.thinks = slowly(seed), slowly(seed+1)
 	service := &answering{w: w, random: rand.New(rand.NewPCG(seed, 3)), log: make(map[int64]*Reply)}
 	kills := make(map[NodeID]func())
 	for _, name := range []NodeID{"a", "b", "c"} {
@@ -465,6 +488,7 @@ func schedule(t *testing.T, seed uint64) {
 	for _, kill := range kills {
 		kill()
 	}
+	time.Sleep(time.Second) // what was about to be read stays unread
 }
 
 // A client that goes to another node again and again gets its timeout all the same:

@@ -73,6 +73,7 @@ type Session struct {
 	whole    bool               // this node knows of all requests that any node has taken from the client
 	epoch    uint64             // of the take-over by which this node owns it
 	since    uint64             // of the take-over by which this node got it from another
+	taken    uint64             // of the newest take-over by another node that this one has heard of
 	sink     Sink               // nil while no socket is attached, and where each call has its own
 	counter  uint64             // n of the newest request
 	open     map[uint64]*open   // by n; made when first needed, as an idle session is to stay small

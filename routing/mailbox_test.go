@@ -1,0 +1,84 @@
+package routing
+
+import (
+	"context"
+	"time"
+)
+
+// mailbox is what a node has not read yet of its inbox: replies and notices, in order.
+type mailbox struct {
+	unread []func()
+}
+
+// post puts something into a node's inbox, where it is read in order, a while later,
+// unless the node dies or is removed first.
+func (w *world) post(to *Router, read func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.nodes[to.node] != to {
+		return
+	}
+	m := w.mail[to.node]
+	if m == nil {
+		m = &mailbox{}
+		w.mail[to.node] = m
+	}
+	if m.unread = append(m.unread, read); len(m.unread) == 1 {
+		go w.readAll(to.node, m)
+	}
+}
+
+// readAll reads a mailbox until it is empty, or no longer the node's.
+func (w *world) readAll(name NodeID, m *mailbox) {
+	for {
+		pause(w.slow)
+		for w.isAway(name) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		w.mu.Lock()
+		if w.mail[name] != m {
+			w.mu.Unlock()
+			return
+		}
+		read := m.unread[0]
+		w.mu.Unlock()
+		read()
+		w.mu.Lock()
+		m.unread = m.unread[1:]
+		empty := len(m.unread) == 0
+		w.mu.Unlock()
+		if empty {
+			return
+		}
+	}
+}
+
+func (w *world) isAway(name NodeID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.away[name] != nil
+}
+
+// pause takes as long as it is told to.
+func pause(long func() time.Duration) {
+	if long != nil {
+		time.Sleep(long())
+	}
+}
+
+// CatchUp waits for what stands in the node's inbox now.
+func (v view) CatchUp(context.Context) {
+	v.mu.Lock()
+	m := v.mail[v.node]
+	if m == nil || len(m.unread) == 0 || v.away[v.node] != nil {
+		v.mu.Unlock()
+		return
+	}
+	read := make(chan struct{})
+	m.unread = append(m.unread, func() { close(read) })
+	v.mu.Unlock()
+	select {
+	case <-read:
+	case <-time.After(250 * time.Millisecond):
+	}
+}
