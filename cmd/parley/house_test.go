@@ -19,6 +19,7 @@ func TestImports(t *testing.T) {
 		"parley/ws":            {"parley/routing"},
 		"parley/ws/client":     nil,
 		"parley/web":           {"parley/routing"},
+		"parley/web/auth":      {"parley/routing"},
 	}
 	for name, allowed := range may {
 		out, err := exec.Command("go", "list", "-deps", name).Output()
