@@ -31,7 +31,7 @@ type Condition struct{ program cel.Program }
 
 // CompileCondition reads a condition. The error says where it is wrong.
 func CompileCondition(text string) (*Condition, error) {
-	program, err := compile(text, cel.BoolType, cel.Variable("event", cel.DynType),
+	program, err := Compile(text, cel.BoolType, cel.Variable("event", cel.DynType),
 		cel.Variable("key", cel.StringType), cel.Variable("headers", cel.MapType(cel.StringType, cel.StringType)))
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ type KeyOf struct{ program cel.Program }
 
 // CompileKey reads an expression for a key.
 func CompileKey(text string) (*KeyOf, error) {
-	program, err := compile(text, cel.StringType, cel.Variable("request", cel.DynType))
+	program, err := Compile(text, cel.StringType, cel.Variable("request", cel.DynType))
 	if err != nil {
 		return nil, err
 	}
@@ -88,9 +88,9 @@ func (k *KeyOf) Of(body []byte) (string, error) {
 	return "", fmt.Errorf("it is a %s and not text", value.Type().TypeName())
 }
 
-// compile checks an expression, and that it answers a type; one that cannot be known
+// Compile reads an expression in CEL, and checks that it answers a type; one that cannot be known
 // before is checked later.
-func compile(text string, answers *cel.Type, variables ...cel.EnvOption) (cel.Program, error) {
+func Compile(text string, answers *cel.Type, variables ...cel.EnvOption) (cel.Program, error) {
 	if len(text) > conditionText {
 		return nil, fmt.Errorf("it is longer than %d bytes", conditionText)
 	}

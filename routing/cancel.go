@@ -54,7 +54,7 @@ func (s *Session) recallLocked(o *open) {
 		s.router.observer.Count(Recalls, string(RecallAdopted))
 	default:
 		s.router.recalls.put(&Request{
-			Session: s.id, Subject: s.subject, Service: o.Service, Call: o.Call, Deadline: o.Deadline,
+			Session: s.id, Subject: o.Subject, Service: o.Service, Call: o.Call, Deadline: o.Deadline,
 			ReplyPartition: NoPartition, Entity: o.Entity, Cancels: o.ID, from: s.router,
 		})
 	}

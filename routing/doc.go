@@ -34,8 +34,8 @@
 //
 // # Files
 //
-// request.go, session.go, errors.go and table.go are the nouns and the interfaces
-// that others fill. submit.go is the way in, deliver.go and relay.go the way back,
+// request.go, session.go, caller.go, errors.go and table.go are the nouns and the
+// interfaces that others fill. submit.go is the way in, deliver.go and relay.go the way back,
 // ack.go, hold.go, resume.go, look.go and reclaim.go what makes it survive. order.go
 // puts the parts of a streamed answer in order, stream.go lets them wait for a client
 // that is not ready. entity.go is for services that events answer, cancel.go tells services that nobody waits any longer. fence.go

@@ -83,9 +83,14 @@ type subscribing struct {
 // is called without an error. It does not block; done is called once, from another
 // goroutine, with no lock held. A feed that the session follows already is none more.
 func (s *Session) Subscribe(feed Feed, done func(*Error)) *Error {
-	switch {
-	case !s.router.feeds[feed.Topic]:
+	rule, offered := s.router.feeds[feed.Topic]
+	if !offered {
 		return refuse(Forbidden, false, "there are no subscriptions to the topic %q", feed.Topic)
+	}
+	if e := rule.Refuse(s.caller.Load(), feed.Topic); e != nil {
+		return e
+	}
+	switch {
 	case feed.Key == "" || len(feed.Key) > maxEntity:
 		return refuse(InvalidParams, false, "a key has from 1 to %d bytes", maxEntity)
 	}
@@ -194,6 +199,17 @@ func (s *Session) adoptFeedsLocked(all []Feed) {
 		s.feeds.of[feed] = true
 	}
 	s.router.following.Add(int64(len(s.feeds.of))) // more than may be, rather than fewer than were
+}
+
+// dropForbiddenLocked ends subscriptions that the session's caller may not have any
+// longer: it has come back with less than it had.
+func (s *Session) dropForbiddenLocked(caller *Caller) {
+	for _, feed := range s.feedsLocked() {
+		if !s.router.feeds[feed.Topic].Allows(caller) {
+			s.unfeedLocked(feed)
+			s.router.table.Unsubscribe(Subscription{s.id, feed})
+		}
+	}
 }
 
 func (s *Session) unfeedLocked(feed Feed) {

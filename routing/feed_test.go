@@ -13,7 +13,7 @@ var orderEvents = Feed{"orders.events", "o-1"}
 // newFeedBench is a node whose sessions may subscribe to orders.events.
 func newFeedBench(t *testing.T, limits Limits) *bench {
 	b := newBench(t, limits)
-	b.feeds["orders.events"] = true
+	b.feeds["orders.events"] = nil
 	return b
 }
 
@@ -173,7 +173,7 @@ func TestSubscriptionsOutliveANode(t *testing.T) {
 		w := newWorld()
 		a, kill := w.start(t, "a", &topic{ack: true}, Limits{})
 		b, _ := w.start(t, "b", &topic{ack: true}, Limits{})
-		a.feeds["orders.events"], b.feeds["orders.events"] = true, true
+		a.feeds["orders.events"], b.feeds["orders.events"] = nil, nil
 		first, second, events := &client{}, &client{}, &partition{}
 		s, err := a.Open(t.Context(), OpenSession{Sink: first, Acks: true})
 		if err != nil {

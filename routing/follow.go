@@ -43,7 +43,7 @@ func (s *Session) attachTo(from Sink, call *Call, id RequestID) *Error {
 
 // keepFor has a request with an idempotency key kept: this one follows it.
 func (s *Session) keepFor(o *open) *Error {
-	k, err := s.router.newKeeping(o.Call, s.subject)
+	k, err := s.router.newKeeping(o.Call, s.caller.Load())
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (s *Session) followLocked(o *open) {
 	if o.waiting != nil || s.sinkLocked(o) == nil {
 		return
 	}
-	o.waiting = &waiter{Collection: Collection{ID: o.follows, Subject: s.subject, From: o.collects}, to: o}
+	o.waiting = &waiter{Collection: Collection{ID: o.follows, Subject: s.subject(), From: o.collects}, to: o}
 	if !s.router.waiters.add(o.waiting, s.router.limits.Waiters) {
 		o.waiting = nil
 		s.failLocked(o, s.router.tooManyWait())

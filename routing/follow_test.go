@@ -50,9 +50,9 @@ func TestAttach(t *testing.T) {
 		b, _ := w.start(t, "b", &topic{}, Limits{})
 		id := keepOne(t, a, call("1"), "ann")
 		c := &client{}
-		s, _ := b.Open(t.Context(), OpenSession{Subject: "ann", Sink: c, Acks: true})
+		s, _ := b.Open(t.Context(), OpenSession{Caller: &Caller{Subject: "ann"}, Sink: c, Acks: true})
 		eve, spy := &client{}, (*Session)(nil)
-		spy, _ = b.Open(t.Context(), OpenSession{Subject: "eve", Sink: eve})
+		spy, _ = b.Open(t.Context(), OpenSession{Caller: &Caller{Subject: "eve"}, Sink: eve})
 		attached(t, s, "9", id)
 		attached(t, spy, "1", id)
 		replies := streamOf(id, 4)

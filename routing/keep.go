@@ -24,12 +24,12 @@ type keeping struct {
 	failed        *Error // why it is to be taken off the table again
 }
 
-// Keep has a request of subject's kept and produced, and blocks until Kafka has it, or
+// Keep has a request of caller's kept and produced, and blocks until Kafka has it, or
 // ctx ends, after which it goes on all the same. Where call has an idempotency key that
 // was used before, the answer is the request that was made then. An error with an id
 // says that it is not known whether that request was made.
-func (r *Router) Keep(ctx context.Context, call *Call, subject string) (RequestID, *Error) {
-	k, err := r.newKeeping(call, subject)
+func (r *Router) Keep(ctx context.Context, call *Call, caller *Caller) (RequestID, *Error) {
+	k, err := r.newKeeping(call, caller)
 	if err != nil {
 		r.refused(call, err)
 		return "", err
@@ -59,11 +59,14 @@ func (t told) kept(id RequestID, err *Error) {
 }
 
 // newKeeping admits a call that is to be kept.
-func (r *Router) newKeeping(call *Call, subject string) (*keeping, *Error) {
+func (r *Router) newKeeping(call *Call, caller *Caller) (*keeping, *Error) {
 	service := r.services[call.Service]
 	now := time.Now()
 	if service == nil {
 		return nil, refuse(UnknownService, false, "there is no service %q", call.Service)
+	}
+	if e := service.Allow.Refuse(caller, service.Name); e != nil {
+		return nil, e
 	}
 	about, err := entityOf(service, call)
 	switch {
@@ -76,7 +79,7 @@ func (r *Router) newKeeping(call *Call, subject string) (*keeping, *Error) {
 	}
 	k := &keeping{began: now}
 	k.Request = Request{
-		Session: newSessionID(), Subject: subject, Service: service, Call: call,
+		Session: newSessionID(), Subject: caller.Name(), Service: service, Call: call,
 		Deadline: now.Add(r.limits.Keep), Entity: about, from: r, kept: k,
 	}
 	if about == "" {
@@ -85,7 +88,7 @@ func (r *Router) newKeeping(call *Call, subject string) (*keeping, *Error) {
 		k.ID, k.ReplyPartition = bareID(k.Session, keptN), NoPartition
 	}
 	if key := call.IdempotencyKey; key != "" {
-		k.claim, k.digest = claimOf(subject, service.Name, key), digestOf(call)
+		k.claim, k.digest = claimOf(caller.Name(), service.Name, key), digestOf(call)
 	}
 	return k, nil
 }

@@ -17,7 +17,7 @@ func keyed(id, key, body string) *Call {
 // keepOne has a request kept that must be.
 func keepOne(t *testing.T, r *Router, c *Call, subject string) RequestID {
 	t.Helper()
-	id, err := r.Keep(t.Context(), c, subject)
+	id, err := r.Keep(t.Context(), c, &Caller{Subject: subject})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestKeyIsClaimedOnce(t *testing.T) {
 			want(t, "id", ids[i], ids[i/2*2])
 		}
 		want(t, "records", len(out.written), 100)
-		_, err := a.Keep(t.Context(), keyed("", "7", "y"), "ann")
+		_, err := a.Keep(t.Context(), keyed("", "7", "y"), &Caller{Subject: "ann"})
 		want(t, "another body", word(err), DuplicateID)
 		want(t, "is not sent", err.Outcome, NotSent)
 		if id := keepOne(t, a, keyed("", "7", "y"), "bob"); id == ids[14] {
@@ -154,7 +154,7 @@ func TestKeyOfAFailedProduce(t *testing.T) {
 		a, _ := w.start(t, "a", out, Limits{})
 		first := make(chan *Error, 1)
 		go func() {
-			_, err := a.Keep(t.Context(), keyed("", "k", "x"), "")
+			_, err := a.Keep(t.Context(), keyed("", "k", "x"), nil)
 			first <- err
 		}()
 		synctest.Wait()
@@ -168,7 +168,7 @@ func TestKeyOfAFailedProduce(t *testing.T) {
 		out.mu.Lock()
 		out.fail = &Error{Word: Unavailable, Outcome: Unknown}
 		out.mu.Unlock()
-		id, err := a.Keep(t.Context(), keyed("", "k", "x"), "")
+		id, err := a.Keep(t.Context(), keyed("", "k", "x"), nil)
 		want(t, "again", word(err), Unavailable)
 		want(t, "a new request", id != "" && id != joined, true)
 		out.mu.Lock()
@@ -189,7 +189,7 @@ func TestKeepWithTheTableAway(t *testing.T) {
 		out := &topic{ack: true}
 		a, _ := w.start(t, "a", out, Limits{})
 		w.sever("a")
-		_, err := a.Keep(t.Context(), keyed("", "k", "x"), "")
+		_, err := a.Keep(t.Context(), keyed("", "k", "x"), nil)
 		want(t, "word", word(err), Unavailable)
 		want(t, "outcome", err.Outcome, NotSent)
 		want(t, "records", len(out.written), 0)

@@ -42,6 +42,7 @@ type Service struct {
 	Wait        bool          // its requests may wait in the topic for somebody to serve
 	View        View          // answers in the place of a service; nil for none, and Topic is "" if not
 	Cancel      bool          // it is told when nobody waits for a request any longer
+	Allow       *Rule         // who may use it; nil for everybody
 
 	Description    string // for people
 	Request, Reply Schema // nil where it is not known
@@ -63,6 +64,7 @@ type Call struct {
 	ClientID string // the client's own id, as JSON text; "" where the door has none
 	Digest   uint64 // of the client's message: tells "sent again" from "id used twice"
 	Service  string
+	Caller   *Caller // who asks, where that is not who the session is of
 
 	Key         []byte // record key; nil for the session's id
 	Body        []byte // passed on byte for byte
@@ -79,8 +81,8 @@ type Call struct {
 
 	// Limited says that the client tells for how many parts of an answer it is
 	// ready: for Credit at first, then as Session.Credit says.
-	Limited bool
 	Credit  int
+	Limited bool
 
 	Notify      bool // nothing comes back: produce without reply headers
 	WantSafe    bool // the sink is told Accepted

@@ -13,7 +13,7 @@ import (
 type ResumeSession struct {
 	ID      SessionID
 	Secret  string
-	Subject string   // must be the session's
+	Caller  *Caller  // of the session's subject
 	Open    []string // ids of requests that the client waits for
 	Streams []StreamAt
 	Sink    Sink
@@ -59,7 +59,7 @@ func (r *Router) resumeOnce(ctx context.Context, o ResumeSession) (s *Session, m
 		return nil, missing, err
 	}
 	hash := sha256.Sum256([]byte(o.Secret))
-	got, failed := r.table.Resume(ctx, Resumption{ID: o.ID, Subject: o.Subject, Secret: hash[:]})
+	got, failed := r.table.Resume(ctx, Resumption{ID: o.ID, Subject: o.Caller.Name(), Secret: hash[:]})
 	if failed == nil {
 		Pass(PointResumed)
 		var look bool
@@ -86,8 +86,9 @@ func (r *Router) expect(o ResumeSession) (*Session, *Error) {
 		return nil, refuse(SessionGone, false, "there is no such session")
 	}
 	fresh := &Session{
-		id: o.ID, secret: o.Secret, subject: o.Subject, acks: true, router: r, state: resuming, resumers: 1,
+		id: o.ID, secret: o.Secret, acks: true, router: r, state: resuming, resumers: 1,
 	}
+	fresh.caller.Store(o.Caller)
 	for {
 		found, here := r.sessions.LoadOrStore(o.ID, fresh)
 		if !here {
@@ -154,6 +155,8 @@ func (s *Session) attach(o ResumeSession, got Resumed) (missing Missing, look bo
 	missing = s.missingLocked(o.Open)
 	s.looking = len(missing.IDs) > 0 && !s.whole
 	s.epoch, s.secret = got.Epoch, o.Secret
+	s.caller.Store(o.Caller)
+	s.dropForbiddenLocked(o.Caller)
 	s.sink, s.seq = o.Sink, 0
 	if o.Attached != nil {
 		o.Attached(s)
@@ -227,7 +230,7 @@ func (s *Session) adoptRowLocked(row Row) {
 	}
 	o := &open{session: s, n: row.N, submitted: now, adopted: true, follows: row.Follows}
 	o.Request = Request{
-		Session: s.id, Subject: s.subject, Service: service, Deadline: row.Deadline, ReplyPartition: NoPartition, Entity: row.Entity, open: o, from: r,
+		Session: s.id, Subject: s.subject(), Service: service, Deadline: row.Deadline, ReplyPartition: NoPartition, Entity: row.Entity, open: o, from: r,
 		Call: &Call{Door: DoorWS, ClientID: row.ClientID, Digest: row.Digest, Service: row.Service, WantTrace: row.WantTrace, WantHeaders: row.WantHeaders},
 	}
 	if row.Had != nil {

@@ -135,12 +135,12 @@ func TestResumeNeedsTheSecret(t *testing.T) {
 		w := newWorld()
 		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
 		old := &client{}
-		s, _ := a.Open(t.Context(), OpenSession{Sink: old, Acks: true, Subject: "me"})
+		s, _ := a.Open(t.Context(), OpenSession{Sink: old, Acks: true, Caller: &Caller{Subject: "me"}})
 		for _, o := range []ResumeSession{
-			{ID: s.id, Secret: "guess", Subject: "me"},
-			{ID: s.id, Secret: s.secret, Subject: "you"},
-			{ID: newSessionID(), Secret: s.secret, Subject: "me"},
-			{ID: "short", Secret: s.secret, Subject: "me"},
+			{ID: s.id, Secret: "guess", Caller: &Caller{Subject: "me"}},
+			{ID: s.id, Secret: s.secret, Caller: &Caller{Subject: "you"}},
+			{ID: newSessionID(), Secret: s.secret, Caller: &Caller{Subject: "me"}},
+			{ID: "short", Secret: s.secret, Caller: &Caller{Subject: "me"}},
 		} {
 			o.Sink = &client{}
 			if _, _, err := a.Resume(t.Context(), o); err == nil || err.Word != SessionGone {

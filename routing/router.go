@@ -53,11 +53,13 @@ type Options struct {
 	Node     NodeID
 	Services []*Service
 	Feeds    []string // topics that sessions may subscribe to
-	Producer Producer
-	Table    Table
-	Observer Observer     // nil for none
-	Log      *slog.Logger // nil for none
-	Limits   Limits
+	// FeedRules say who may, by topic; one that is not in it is for everybody.
+	FeedRules map[string]*Rule
+	Producer  Producer
+	Table     Table
+	Observer  Observer     // nil for none
+	Log       *slog.Logger // nil for none
+	Limits    Limits
 	// Responders is asked before a request is sent; nil: all services are served.
 	Responders Responders
 }
@@ -93,7 +95,7 @@ type Router struct {
 	keepers   keepers          // requests to be kept
 	waiters   waiters          // who waits for kept requests
 	unsent    *queue[*open]    // requests whose wait for an event is to be registered
-	feeds     map[string]bool  // topics that sessions may subscribe to
+	feeds     map[string]*Rule // who may subscribe, by topic
 	wishes    *queue[subscribing]
 }
 
@@ -106,9 +108,9 @@ func New(o Options) *Router {
 		recalls: newQueue[*Request](), expired: newQueue[*Session](),
 		keepers: keepers{queue: newQueue[*keeping]()},
 	}
-	r.wishes, r.feeds = newQueue[subscribing](), make(map[string]bool)
+	r.wishes, r.feeds = newQueue[subscribing](), make(map[string]*Rule)
 	for _, topic := range o.Feeds {
-		r.feeds[topic] = true
+		r.feeds[topic] = o.FeedRules[topic]
 	}
 	for _, s := range o.Services {
 		r.services[s.Name] = s
@@ -177,6 +179,11 @@ func (r *Router) Services() []*Service {
 	return slices.SortedFunc(maps.Values(r.services), func(a, b *Service) int { return cmp.Compare(a.Name, b.Name) })
 }
 
+// ServicesFor answers those services that a caller may use, by name in order.
+func (r *Router) ServicesFor(c *Caller) []*Service {
+	return slices.DeleteFunc(r.Services(), func(s *Service) bool { return !s.Allow.Allows(c) })
+}
+
 // SetHomes tells which partitions of the reply topic this node consumes now.
 func (r *Router) SetHomes(h *Homes) {
 	if h.gained(r.minter.homes.Swap(h)) {
@@ -189,9 +196,9 @@ func (r *Router) Homes() *Homes { return r.minter.homes.Load() }
 
 // OpenSession describes a session that a door wants.
 type OpenSession struct {
-	Subject string
-	Sink    Sink // nil for a session whose calls all have sinks of their own
-	Acks    bool // the client acknowledges, and may resume
+	Caller *Caller // whose it is
+	Sink   Sink    // nil for a session whose calls all have sinks of their own
+	Acks   bool    // the client acknowledges, and may resume
 }
 
 // Open makes a session. Where it may be resumed, Open blocks, for a bounded
@@ -202,7 +209,8 @@ func (r *Router) Open(ctx context.Context, o OpenSession) (*Session, *Error) {
 		r.observer.Count(Refusals, string(Overloaded))
 		return nil, refuse(Overloaded, true, "this node has as many sessions as it may")
 	}
-	s := &Session{id: newSessionID(), subject: o.Subject, acks: o.Acks, sink: o.Sink, router: r, whole: true, epoch: 1}
+	s := &Session{id: newSessionID(), acks: o.Acks, sink: o.Sink, router: r, whole: true, epoch: 1}
+	s.caller.Store(o.Caller)
 	if o.Acks {
 		s.secret = randomText()
 		if err := r.table.Open(ctx, s.row()); err != nil {

@@ -3,6 +3,7 @@ package routing
 import (
 	"crypto/sha256"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -61,11 +62,11 @@ func (d Delivery) Written() {
 // Session is what a client holds across sockets: its open requests and what it
 // has not acknowledged. Its methods may be called from any goroutine.
 type Session struct {
-	id      SessionID
-	secret  string
-	subject string
-	acks    bool // the client acknowledges, and may resume; else what is written counts as acknowledged
-	router  *Router
+	id     SessionID
+	secret string
+	caller atomic.Pointer[Caller] // whose it is; another one of the same subject once it was resumed
+	acks   bool                   // the client acknowledges, and may resume; else what is written counts as acknowledged
+	router *Router
 
 	mu       sync.Mutex
 	state    sessionState
@@ -118,12 +119,18 @@ func (s *Session) OpenRequests() int {
 	return len(s.open)
 }
 
+// Caller is whose session it is; nil where that is not known.
+func (s *Session) Caller() *Caller { return s.caller.Load() }
+
+// subject is whose session it is; "" where that is not known.
+func (s *Session) subject() string { return s.caller.Load().Name() }
+
 // Secret is what a client needs to resume the session.
 func (s *Session) Secret() string { return s.secret }
 
 // row is what the table keeps of the session.
 func (s *Session) row() SessionRow {
-	row := SessionRow{ID: s.id, Subject: s.subject, Epoch: s.epoch, Feeds: s.feedsLocked()}
+	row := SessionRow{ID: s.id, Subject: s.subject(), Epoch: s.epoch, Feeds: s.feedsLocked()}
 	if s.acks {
 		hash := sha256.Sum256([]byte(s.secret))
 		row.Secret = hash[:]

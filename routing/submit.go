@@ -35,6 +35,11 @@ func (s *Session) submit(call *Call, own, from Sink) (RequestID, *Error) {
 	if r.table.Fenced(now) {
 		return "", refuse(Unavailable, true, "this node has slept, and does not know yet whether it may go on")
 	}
+	if service.Allow != nil {
+		if e := service.Allow.Refuse(s.callerOf(call), service.Name); e != nil {
+			return "", e
+		}
+	}
 	if e := service.fits(call); e != nil {
 		return "", e
 	}
@@ -82,9 +87,17 @@ func (s *Session) request(call *Call, service *Service, now time.Time) Request {
 		timeout = call.Timeout
 	}
 	return Request{
-		Session: s.id, Subject: s.subject, Service: service, Call: call,
+		Session: s.id, Subject: s.callerOf(call).Name(), Service: service, Call: call,
 		Deadline: now.Add(timeout), ReplyPartition: NoPartition, from: s.router,
 	}
+}
+
+// callerOf is who makes a call: the session's caller, unless the call says otherwise.
+func (s *Session) callerOf(call *Call) *Caller {
+	if call.Caller != nil {
+		return call.Caller
+	}
+	return s.caller.Load()
 }
 
 // enter makes a call an open request, or finds the one that it repeats.

@@ -10,7 +10,7 @@ import (
 
 // about serves /page.json.
 type about struct {
-	router  *routing.Router
+	server  *Server
 	nodes   []PageNode
 	control string
 }
@@ -35,7 +35,7 @@ type serviceJSON struct {
 }
 
 func (a about) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	self := string(a.router.Node())
+	self := string(a.server.router.Node())
 	out := aboutJSON{Node: self, Services: []serviceJSON{}, Control: a.control}
 	here := schemeOf(r) + "://" + r.Host
 	found := false
@@ -50,11 +50,23 @@ func (a about) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !found {
 		out.Nodes = append([]nodeJSON{{self, here, true}}, out.Nodes...)
 	}
-	for _, s := range a.router.Services() {
+	for _, s := range a.services(r) {
 		out.Services = append(out.Services, serviceJSON{s.Name, s.Topic, s.Timeout.Milliseconds()})
 	}
 	body, _ := json.Marshal(out)
 	writeStatus(w, http.StatusOK, body)
+}
+
+// services are those that the page's reader may use: it is served to anybody.
+func (a about) services(r *http.Request) []*routing.Service {
+	if a.server.auth == nil {
+		return a.server.router.Services()
+	}
+	caller, e := a.server.auth.Authenticate(r.Context(), a.server.token(r))
+	if e != nil {
+		return nil
+	}
+	return a.server.router.ServicesFor(caller)
 }
 
 func sameOrigin(a, b string) bool {

@@ -29,7 +29,7 @@ var errSlowBody = errors.New("body is too slow")
 // readCall makes a call of a request.
 func (s *Server) readCall(w http.ResponseWriter, r *http.Request, service *routing.Service, below string) (call *routing.Call, ask asking, e *routing.Error) {
 	call = &routing.Call{
-		Door: routing.DoorHTTP, Service: service.Name, Method: r.Method, Path: below, Query: r.URL.RawQuery,
+		Door: routing.DoorHTTP, Service: service.Name, Caller: s.caller(r), Method: r.Method, Path: below, Query: r.URL.RawQuery,
 		ContentType: r.Header.Get("Content-Type"), WantHeaders: true, WantTrace: wants(r.Header, "trace"),
 	}
 	if hasDotSegment(r.URL.Path) {

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
+	"sync"
 
 	"parley/routing"
 )
@@ -19,11 +21,72 @@ type descriptions struct {
 	asyncAPI http.Handler
 }
 
-func newDescriptions(services []*routing.Service, replyTopic string) descriptions {
+func newDescriptions(s *Server, replyTopic string) descriptions {
 	return descriptions{
-		openAPI:  forEverybody(newAsset("openapi.json", document(openAPI(services)))),
-		asyncAPI: forEverybody(here{document(asyncAPI(services, replyTopic))}),
+		openAPI: forEverybody(s.byCaller(func(services []*routing.Service) http.Handler {
+			return newAsset("openapi.json", document(s.secured(openAPI(services))))
+		})),
+		asyncAPI: forEverybody(s.byCaller(func(services []*routing.Service) http.Handler {
+			return here{document(asyncAPI(services, replyTopic))}
+		})),
 	}
+}
+
+// secured says in an OpenAPI document how callers show who they are, where they must or
+// may.
+func (s *Server) secured(doc object) object {
+	if s.auth == nil {
+		return doc
+	}
+	schemes := object{"bearer": object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+	security := []object{{"bearer": []string{}}}
+	if s.cookie != "" {
+		schemes["cookie"] = object{"type": "apiKey", "in": "cookie", "name": s.cookie}
+		security = append(security, object{"cookie": []string{}})
+	}
+	doc["security"] = security
+	doc["components"].(object)["securitySchemes"] = schemes
+	return doc
+}
+
+// byCaller serves a document to each caller that tells of what that one may use.
+type byCaller struct {
+	server   *Server
+	describe func([]*routing.Service) http.Handler
+
+	mu   sync.Mutex
+	made map[string]http.Handler // by the names of services
+}
+
+// mostDescribed bounds the documents that are kept: there are as many as callers differ.
+const mostDescribed = 64
+
+func (s *Server) byCaller(describe func([]*routing.Service) http.Handler) *byCaller {
+	return &byCaller{server: s, describe: describe, made: make(map[string]http.Handler)}
+}
+
+func (d *byCaller) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if d.server.auth != nil {
+		w.Header()["Vary"] = []string{"Origin, Authorization, Cookie"}
+	}
+	d.of(d.server.router.ServicesFor(d.server.caller(r))).ServeHTTP(w, r)
+}
+
+// of answers the document that tells of these services.
+func (d *byCaller) of(services []*routing.Service) http.Handler {
+	var names strings.Builder
+	for _, s := range services {
+		names.WriteString(s.Name + " ")
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	made := d.made[names.String()]
+	if made == nil {
+		if made = d.describe(services); len(d.made) < mostDescribed {
+			d.made[names.String()] = made
+		}
+	}
+	return made
 }
 
 // document writes a description as JSON.

@@ -25,7 +25,7 @@ func describedGateway(t *testing.T) *gateway {
 	}
 	latest := g.router.Service("quick")
 	latest.View, latest.Topic = noView{}, ""
-	about := newDescriptions(g.router.Services(), "parley.replies")
+	about := newDescriptions(g.Server, "parley.replies")
 	g.handler = g.routes(nil, &page{}, about)
 	return g
 }

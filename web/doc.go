@@ -105,6 +105,17 @@
 // service_error has the service's own words in the member service: code,
 // message, contentType and body. The statuses are in problem.go.
 //
+// # Who calls
+//
+// Where Options.Auth is set a caller shows a token, as Authorization: Bearer or in the
+// cookie that Options.Cookie names, and never in a query. A cookie counts only for a page
+// of an allowed origin, or of none, as far as the browser says. Without a token where one
+// is required, or with a bad one, the answer is 401 unauthorized, with the challenge of RFC
+// 6750; what its caller may not use, 403 forbidden. The caller's subject goes to the
+// service, owns its results and its idempotency keys: to anybody else they are unknown.
+// The documents tell each caller of what it may use; health, the page and the client are
+// for everybody. A stream ends when the token expires: its caller comes back with another.
+//
 // # Origins
 //
 // A request that names its Origin must come from the gateway's own (scheme and

@@ -73,7 +73,7 @@ func (s *Server) serveFeed(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.calls.leave()
 	to := newPushed()
-	session, e := s.router.Open(r.Context(), routing.OpenSession{Subject: s.subject(r), Sink: to})
+	session, e := s.router.Open(r.Context(), routing.OpenSession{Caller: s.caller(r), Sink: to})
 	if e != nil {
 		s.logProblem(r, e, "")
 		s.writeProblem(w, 0, e, "")
@@ -150,6 +150,8 @@ func (s *Server) catchUp(ctx context.Context, feed routing.Feed, last string, ou
 func (s *Server) feed(r *http.Request, session *routing.Session, to *pushed, out *feeding) error {
 	silence := time.NewTimer(s.keepAlive)
 	defer silence.Stop()
+	expired, stop := s.expiry(r)
+	defer stop()
 	for {
 		var err error
 		select {
@@ -162,6 +164,8 @@ func (s *Server) feed(r *http.Request, session *routing.Session, to *pushed, out
 		case <-s.draining.Done():
 			_ = out.say(fmt.Sprintf("retry: %d\n\n", rand.N(feedReturn).Milliseconds()))
 			return errDrains
+		case <-expired:
+			return errExpired
 		case why := <-to.left:
 			s.observer.Count(routing.Refusals, string(why))
 			return fmt.Errorf("the session has left: %s", why)

@@ -20,11 +20,12 @@ const (
 )
 
 // Values that are the same on every response are shared.
-var varyOrigin, exposedAlone = []string{"Origin"}, []string{exposed}
+var varyOrigin, exposedAlone, yes = []string{"Origin"}, []string{exposed}, []string{"true"}
 
 // origins are the web origins that may call, besides the gateway's own.
 type origins struct {
 	all     bool
+	cookies bool            // pages may show theirs
 	allowed map[string]bool // scheme://host[:port], in lower case, without a default port
 }
 
@@ -100,6 +101,9 @@ func (s *Server) guardOrigins(next http.Handler) http.Handler {
 		}
 		h["Access-Control-Allow-Origin"] = origin
 		h["Access-Control-Expose-Headers"] = exposedAlone
+		if s.origins.cookies {
+			h["Access-Control-Allow-Credentials"] = yes
+		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			preflight(w, r)
 			return

@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"path"
 	"strings"
-
-	"parley/routing"
 )
 
 //go:embed static client
@@ -42,7 +40,7 @@ type page struct {
 
 // newPage loads what is served as it is. The client module is there even where
 // the page is off.
-func newPage(o *PageOptions, router *routing.Router) (*page, error) {
+func newPage(o *PageOptions, s *Server) (*page, error) {
 	p := &page{assets: make(map[string]http.Handler)}
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -75,7 +73,7 @@ func newPage(o *PageOptions, router *routing.Router) (*page, error) {
 		return nil, errors.New("the demo page has no index.html")
 	}
 	p.assets["/docs"] = p.assets["/docs.html"]
-	p.assets["/page.json"] = about{router, o.Nodes, o.Control}
+	p.assets["/page.json"] = about{s, o.Nodes, o.Control}
 	return p, checkNodes(o.Nodes)
 }
 

@@ -68,8 +68,8 @@ func (s *Server) writeProblem(w http.ResponseWriter, status int, e *routing.Erro
 	if k.after > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(k.after)}
 	}
-	if e.Word == routing.Unauthorized {
-		h.Set("WWW-Authenticate", "Bearer")
+	if e.Word == routing.Unauthorized && h["Www-Authenticate"] == nil {
+		h["Www-Authenticate"] = []string{realm}
 	}
 	delete(h, "Etag") // a reply's is not this body's
 	h["Content-Type"] = []string{"application/problem+json"}

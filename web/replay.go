@@ -24,7 +24,7 @@ func (s *Server) replay(w http.ResponseWriter, r *http.Request, asked routing.Co
 		w.WriteHeader(http.StatusNoContent) // as HTML has it: do not come back
 		return
 	}
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, cancel := s.whileValid(r)
 	defer cancel()
 	defer context.AfterFunc(s.draining, cancel)() // it comes back, to another node
 	out := streaming{server: s, w: w, form: form, id: asked.ID, again: next > 0}

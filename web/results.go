@@ -25,7 +25,7 @@ const (
 // wants to wait, or with where it will be.
 func (s *Server) keep(w http.ResponseWriter, r *http.Request, call *routing.Call, ask asking, form form) {
 	began := time.Now()
-	id, e := s.router.Keep(r.Context(), call, s.subject(r))
+	id, e := s.router.Keep(r.Context(), call, call.Caller)
 	if e != nil {
 		s.refuseKeeping(w, r, e, id)
 		return
@@ -240,7 +240,3 @@ func (s *Server) pending(w http.ResponseWriter, id routing.RequestID, applied st
 func resultID(r *http.Request) routing.RequestID {
 	return routing.RequestID(strings.TrimPrefix(r.URL.Path, resultsPath))
 }
-
-// subject is who the caller is: nobody in particular, while there is no
-// authentication.
-func (s *Server) subject(*http.Request) string { return "" }

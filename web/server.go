@@ -41,6 +41,11 @@ type Options struct {
 
 	History History // what subscribers have missed that come back; nil: they are told that they have
 
+	// Auth finds out who calls; nil: nobody is asked. Cookie names the cookie that may hold
+	// a token; "": none may. It wants an exact list of Origins.
+	Auth   Authenticator
+	Cookie string
+
 	Origins []string     // besides the gateway's own; "*" for all
 	Page    *PageOptions // nil: no demo page
 	Ready   []Check      // what /readyz asks
@@ -64,6 +69,8 @@ type Server struct {
 	keepAlive  time.Duration
 
 	history  History
+	auth     Authenticator
+	cookie   string
 	origins  origins
 	ready    readiness
 	log      *slog.Logger
@@ -89,7 +96,7 @@ type Server struct {
 // New makes a server. Its error names every option that is wrong.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		router: o.Router, reserved: o.Reserved, body: o.Body, log: o.Log, observer: o.Observer,
+		router: o.Router, reserved: o.Reserved, body: o.Body, log: o.Log, observer: o.Observer, auth: o.Auth, cookie: o.Cookie,
 		ready: readiness{checks: o.Ready}, calls: calls{going: make(chan struct{})}, history: o.History,
 	}
 	if s.history == nil {
@@ -127,11 +134,12 @@ func New(o Options) (*Server, error) {
 	s.origins, errOrigins = newOrigins(o.Origins)
 	s.standard, _ = newForward(defaultForward)
 	s.forward, errForward = newForwards(o.Forward)
-	page, errPage := newPage(o.Page, s.router)
+	s.origins.cookies = o.Cookie != ""
+	page, errPage := newPage(o.Page, s)
 	if err := errors.Join(errOrigins, errForward, errPage); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
-	s.handler = s.recovering(s.guardOrigins(s.routes(o.Socket, page, newDescriptions(s.router.Services(), o.ReplyTopic))))
+	s.handler = s.recovering(s.guardOrigins(s.routes(o.Socket, page, newDescriptions(s, o.ReplyTopic))))
 	return s, nil
 }
 
@@ -140,18 +148,18 @@ func New(o Options) (*Server, error) {
 // service's.
 func (s *Server) routes(socket http.Handler, page *page, about descriptions) http.Handler {
 	m := mux.NewRouter().SkipClean(true).UseEncodedPath()
-	m.PathPrefix("/services/").HandlerFunc(s.serveService)
-	m.Handle(resultsPath+"{id}", s.verbs(map[string]http.Handler{
+	m.PathPrefix("/services/").Handler(s.known(http.HandlerFunc(s.serveService)))
+	m.Handle(resultsPath+"{id}", s.known(s.verbs(map[string]http.Handler{
 		http.MethodGet: http.HandlerFunc(s.serveResult), http.MethodDelete: http.HandlerFunc(s.cancelResult),
-	}))
-	m.Handle(feedsPath+"{topic}", s.verbs(map[string]http.Handler{http.MethodGet: http.HandlerFunc(s.serveFeed)}))
+	})))
+	m.Handle(feedsPath+"{topic}", s.known(s.verbs(map[string]http.Handler{http.MethodGet: http.HandlerFunc(s.serveFeed)})))
 	if socket != nil {
 		m.Handle("/ws", s.verbs(map[string]http.Handler{http.MethodGet: socket}))
 	}
 	m.Handle("/healthz", s.get(http.HandlerFunc(healthz)))
 	m.Handle("/readyz", s.get(&s.ready))
-	m.Handle("/openapi.json", s.get(about.openAPI))
-	m.Handle("/asyncapi.json", s.get(about.asyncAPI))
+	m.Handle("/openapi.json", s.known(s.get(about.openAPI)))
+	m.Handle("/asyncapi.json", s.known(s.get(about.asyncAPI)))
 	for path, asset := range page.assets {
 		m.Handle(path, s.get(asset))
 	}

@@ -16,6 +16,12 @@ const serviceMethods = "DELETE, GET, PATCH, POST, PUT, OPTIONS"
 func (s *Server) serveService(w http.ResponseWriter, r *http.Request) {
 	name, below := splitPath(r.URL.EscapedPath())
 	service := s.router.Service(name)
+	if service != nil {
+		if e := service.Allow.Refuse(s.caller(r), service.Name); e != nil {
+			s.refuseAccess(w, r, service, e)
+			return
+		}
+	}
 	if service != nil && service.View != nil {
 		s.serveView(w, r, service, below)
 		return

@@ -30,6 +30,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, call *routing.Ca
 	out := streaming{server: s, w: w, form: form, id: id}
 	silence := time.NewTimer(s.keepAlive)
 	defer silence.Stop()
+	expired, stop := s.expiry(r)
+	defer stop()
 	for {
 		select {
 		case <-f.came:
@@ -49,6 +51,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, call *routing.Ca
 				return
 			}
 			silence.Reset(s.keepAlive)
+		case <-expired:
+			s.abandonStream(session, f, id, errExpired)
+			_, _ = out.writeBatch([]routing.Delivery{{ID: id, Err: hasExpired()}}, time.Now()) // its caller may have left
+			return
 		case <-r.Context().Done():
 			s.abandonStream(session, f, id, context.Cause(r.Context()))
 			return

@@ -38,11 +38,11 @@ func (c *conn) accept(w http.ResponseWriter, r *http.Request) (unknown bool, err
 	return unknown, err
 }
 
-// offers are the subprotocols that a client offers.
+// offers are the subprotocols that a client offers, but for one that is a token.
 func offers(r *http.Request) (all []string) {
 	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
 		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.TrimSpace(name); name != "" {
+			if name = strings.TrimSpace(name); name != "" && !strings.HasPrefix(name, tokenProtocol) {
 				all = append(all, name)
 			}
 		}

@@ -10,8 +10,8 @@ type closing struct {
 }
 
 // The ways in which the gateway ends a socket, and what the client should do.
-// (4401, 4403, 4410 and 4429 are reserved for authentication, sessions that have
-// expired, and rates.)
+// (4401 has a reason of its own where a token is refused: see caller.go. 4403, 4410 and
+// 4429 are reserved for what nobody may, sessions that have expired, and rates.)
 var (
 	closeBye       = closing{1000, "bye", "bye"}                                                     // it said $/bye: stop
 	closeBinary    = closing{1003, "binary", "binary frames are not served"}                         // stop: a bug
@@ -23,6 +23,8 @@ var (
 	closeCrowded   = closing{1013, "overloaded", "this node has as many clients as it may"}          // back off 10 s or more
 	closeBadFrames = closing{4400, "bad_frames", "too many bad messages"}                            // stop: a bug
 	closeNotHello  = closing{4400, "not_hello", "$/hello comes first under parley.v1"}               // stop: a bug
+	closeExpired   = closing{4401, "token_expired", "the token has expired"}                         // new token, resume
+	closeNoKeys    = closing{1013, "unavailable", "tokens cannot be verified at the moment"}         // back off 10 s or more
 	closeProtocol  = closing{4406, "subprotocol", "the subprotocol is parley.v1, or none"}           // stop: a bug
 	closeNoHello   = closing{4408, "no_hello", "no $/hello in time"}                                 // retry
 	closeSlowFrame = closing{4408, "slow_frame", "a message that was begun did not end"}             // retry

@@ -12,7 +12,7 @@ import (
 // keptOver keeps a request as another door does.
 func (r *rig) keptOver(service, key string) routing.RequestID {
 	r.t.Helper()
-	id, e := r.router.Keep(r.t.Context(), &routing.Call{Door: routing.DoorHTTP, Service: service, Body: []byte(`1`), IdempotencyKey: key}, "")
+	id, e := r.router.Keep(r.t.Context(), &routing.Call{Door: routing.DoorHTTP, Service: service, Body: []byte(`1`), IdempotencyKey: key}, nil)
 	if e != nil {
 		r.t.Fatal(e)
 	}

@@ -24,12 +24,13 @@ type conn struct {
 	ws     *websocket.Conn // reads frames, and answers pings and close frames
 
 	// The reader's.
-	timed    bool         // the message that is being read has a deadline
-	called   bool         // the client has made a request
-	greeted  bool         // it has said hello
-	accepted bool         // it wants $/accepted: set before there is a session to say so
-	newest   uint64       // n of the newest request in a batch
-	bad      *badMessages // nil until there is one
+	timed    bool            // the message that is being read has a deadline
+	called   bool            // the client has made a request
+	greeted  bool            // it has said hello
+	accepted bool            // it wants $/accepted: set before there is a session to say so
+	caller   *routing.Caller // as the handshake says, until there is a session
+	newest   uint64          // n of the newest request in a batch
+	bad      *badMessages    // nil until there is one
 
 	begun   atomic.Bool             // a message is being read; the reader's to set
 	writing atomic.Int64            // since when (clock) a write is going on, else 0; the writer's to set
@@ -50,14 +51,14 @@ type conn struct {
 	times
 }
 
-// serve runs the connection to its end.
-func (c *conn) serve(unknownSubprotocol bool) {
+// serve runs the connection to its end, which is near where it is refused.
+func (c *conn) serve(refused *closing) {
 	defer c.end()
 	c.startTimer()
 	switch {
-	case unknownSubprotocol:
-		c.close(&closeProtocol)
-	case !c.v1:
+	case refused != nil:
+		c.close(refused)
+	case !c.v1 && c.admit(""):
 		c.open(context.Background())
 	}
 	c.readAll()
@@ -65,7 +66,7 @@ func (c *conn) serve(unknownSubprotocol bool) {
 
 // open gives the connection a session. Where the node has too many the socket is closed.
 func (c *conn) open(ctx context.Context) bool {
-	session, e := c.server.o.Router.Open(ctx, routing.OpenSession{Sink: c, Acks: c.v1})
+	session, e := c.server.o.Router.Open(ctx, routing.OpenSession{Caller: c.caller, Sink: c, Acks: c.v1})
 	if e != nil {
 		c.close(&closeCrowded)
 		return false
@@ -76,8 +77,10 @@ func (c *conn) open(ctx context.Context) bool {
 
 func (c *conn) setSession(s *routing.Session) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.session = s
-	c.mu.Unlock()
+	c.expireLocked(c.caller)
+	c.caller = nil // the session has it
 }
 
 // readAll reads messages until the socket ends.

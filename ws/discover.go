@@ -6,9 +6,40 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"parley/routing"
 )
+
+// discovery has the answers to rpc.discover, by the names of the services that a caller
+// may use: as many as callers differ.
+type discovery struct {
+	mu   sync.Mutex
+	made map[string][]byte
+}
+
+// mostDiscovered bounds the answers that are kept.
+const mostDiscovered = 64
+
+// of answers the document that tells of these services.
+func (d *discovery) of(services []*routing.Service) []byte {
+	var names strings.Builder
+	for _, s := range services {
+		names.WriteString(s.Name + " ")
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	made := d.made[names.String()]
+	if made == nil {
+		if d.made == nil {
+			d.made = make(map[string][]byte)
+		}
+		if made = openRPC(services); len(d.made) < mostDiscovered {
+			d.made[names.String()] = made
+		}
+	}
+	return made
+}
 
 // openRPC answers rpc.discover: an OpenRPC document of the services. Where the
 // gateway does not know what a service takes or gives, any JSON will do.

@@ -56,6 +56,19 @@
 // A socket that has lived for long, or whose node drains, is told $/goaway, and is
 // closed later (1012) when it has not gone by itself.
 //
+// # Who connects
+//
+// Where Options.Auth is set a client shows a token: in the hello, which is the browsers'
+// way, or with the handshake, as Authorization: Bearer, as an element of
+// Sec-WebSocket-Protocol (parley.token. and the token in base64url, beside parley.v1; it
+// is never answered with), or in the cookie that Options.Cookie names; never in the
+// address. The hello's weighs more. The plain door has the handshake's alone. A token that
+// is missing or not good ends the socket with 4401, after the upgrade, so that a browser
+// can see why; so does one that expires while the socket lives. The session is kept as if
+// the socket had been lost, and goes on for another token of the same subject; for any
+// other resumed is false. Calls and subscriptions that the caller may not make are
+// forbidden, and rpc.discover does not tell of them.
+//
 // # Streams
 //
 // A service may answer in parts, each a $/reply with its number n, from 0 on without a

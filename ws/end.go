@@ -109,5 +109,5 @@ func (s *Server) ended(session routing.SessionID, why *closing) {
 		return
 	}
 	s.o.Observer.Count(routing.Refusals, why.word)
-	s.o.Log.Info("socket closed", "session", string(session), "why", why.word, "code", int(why.code))
+	s.o.Log.Info("socket closed", "session", string(session), "why", why.word, "code", int(why.code), "detail", why.reason)
 }

@@ -8,9 +8,9 @@ import (
 	"parley/routing"
 )
 
-// hello is what the params of $/hello say. (The token is for authentication,
-// which there is none of yet.)
+// hello is what the params of $/hello say.
 type hello struct {
+	token    string
 	accepted bool
 	resume   bool
 	session  string
@@ -38,6 +38,9 @@ func (c *conn) hello(p *parser, m *message, to *batch) *routing.Error {
 	c.mu.Lock()
 	c.v1, c.helloBy = true, 0
 	c.mu.Unlock()
+	if !c.admit(h.token) {
+		return nil
+	}
 	if c.session != nil {
 		c.session.Close()
 	}
@@ -66,7 +69,7 @@ func (c *conn) resume(ctx context.Context, h *hello) bool {
 		ids[i] = string(id)
 	}
 	_, missing, e := c.server.o.Router.Resume(ctx, routing.ResumeSession{
-		ID: routing.SessionID(h.session), Secret: h.secret, Open: ids, Streams: h.streams, Sink: c,
+		ID: routing.SessionID(h.session), Secret: h.secret, Caller: c.caller, Open: ids, Streams: h.streams, Sink: c,
 		Attached: func(s *routing.Session) {
 			c.setSession(s)
 			c.sendText(c.server.appendWelcome(nil, s, true))
@@ -103,6 +106,9 @@ func (p *parser) hello(params []byte, maxOpen int) (h hello, e *routing.Error) {
 		kind := jsontext.Value(value).Kind()
 		switch string(unquote(name)) {
 		case "token":
+			if kind == '"' {
+				h.token = string(unquote(value))
+			}
 			return mustBe(kind == '"', "token", "a string")
 		case "accepted":
 			h.accepted = kind == 't'

@@ -46,7 +46,7 @@ func (c *conn) takeMessage(p *parser, raw []byte, to *batch) {
 	case bytes.HasPrefix(m.method, []byte("$/")):
 		c.takeControl(p, &m, to)
 	case string(m.method) == "rpc.discover":
-		c.result(to, m.id, c.server.discover)
+		c.result(to, m.id, c.server.discover.of(c.server.o.Router.ServicesFor(c.session.Caller())))
 	default:
 		c.takeCall(p, &m, to)
 	}

@@ -68,7 +68,7 @@ func newRig(t testing.TB, o Options) *rig {
 	return r
 }
 
-// dial opens a socket, with a subprotocol or, for "", without.
+// dial opens a socket, with a subprotocol (several by comma) or, for "", without.
 func (r *rig) dial(subprotocol string) *client {
 	r.t.Helper()
 	c, err := r.tryDial(subprotocol, nil)
@@ -82,7 +82,7 @@ func (r *rig) tryDial(subprotocol string, header http.Header) (*client, error) {
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return r.pipes.dial() }}
 	o := &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}, HTTPHeader: header}
 	if subprotocol != "" {
-		o.Subprotocols = []string{subprotocol}
+		o.Subprotocols = strings.Split(subprotocol, ",")
 	}
 	ws, _, err := websocket.Dial(context.Background(), "ws://gateway.example/ws", o)
 	if err != nil {
@@ -296,7 +296,7 @@ func (o *oneNode) Resume(_ context.Context, r routing.Resumption) (routing.Resum
 	switch {
 	case o.away != nil:
 		return routing.Resumed{}, o.away
-	case !known || !bytes.Equal(s.Secret, r.Secret):
+	case !known || s.Subject != r.Subject || !bytes.Equal(s.Secret, r.Secret):
 		return routing.Resumed{}, routing.ErrSessionGone
 	}
 	s.Epoch++

@@ -18,6 +18,10 @@ type Options struct {
 	// Origins are those of web pages that may connect besides the gateway's own,
 	// such as "https://shop.example"; "*" stands for all.
 	Origins []string
+	// Auth finds out who connects; nil: nobody is asked. Cookie names the cookie of the
+	// handshake that may hold a token; "": none may. It wants an exact list of Origins.
+	Auth   Authenticator
+	Cookie string
 	// Reserved tells which record headers a client may not set. Default: those that
 	// start with "parley-".
 	Reserved func(header string) bool
@@ -79,8 +83,8 @@ func (o Options) withDefaults() Options {
 type Server struct {
 	o        Options
 	origins  origins
-	discover []byte // the answer to rpc.discover
-	example  []byte // a request that works as it is
+	discover discovery // the answers to rpc.discover
+	example  []byte    // a request that works as it is
 	start    time.Time
 
 	mu      sync.Mutex
@@ -94,7 +98,7 @@ func New(o Options) *Server {
 	o = o.withDefaults()
 	services := o.Router.Services()
 	return &Server{
-		o: o, origins: newOrigins(o.Origins), discover: openRPC(services), example: example(services),
+		o: o, origins: newOrigins(o.Origins), example: example(services),
 		start: time.Now(), conns: make(map[*conn]struct{}),
 	}
 }
@@ -117,15 +121,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this node goes away", http.StatusServiceUnavailable)
 		return
 	}
+	refused := c.identify(r.Context(), s.token(r))
 	unknown, err := c.accept(w, r)
 	if err != nil {
 		s.remove(c)
 		s.o.Log.Debug("no WebSocket handshake", "err", err)
 		return // the client has been told
 	}
+	if unknown && refused == nil {
+		refused = &closeProtocol
+	}
 	go func() {
 		defer s.remove(c)
-		c.serve(unknown)
+		c.serve(refused)
 	}()
 }
 

@@ -14,6 +14,7 @@ type times struct {
 	helloBy time.Duration // none once the client has said hello
 	endAt   time.Duration
 	told    bool          // to go, because endAt was there
+	expires bool          // endAt is when the caller's token has expired
 	pingAt  time.Duration // of the next ping
 	pinged  time.Duration // since when a ping waits for its answer
 }
@@ -84,7 +85,7 @@ func (c *conn) watch() {
 		return
 	}
 	now := c.server.clock()
-	if now >= c.endAt && c.v1 && !c.told {
+	if now >= c.endAt && c.v1 && !c.told && !c.expires {
 		// Frames that meet a close are lost: a client that can move is asked to first.
 		c.told, c.endAt = true, now+ageNotice
 		c.sendLocked(item{kind: text, text: appendGoaway(nil, ageNotice/2, ageNotice)})
@@ -114,6 +115,8 @@ func (c *conn) overdueLocked(now time.Duration) *closing {
 	switch {
 	case c.helloBy > 0 && now >= c.helloBy:
 		return &closeNoHello
+	case now >= c.endAt && c.expires:
+		return &closeExpired
 	case now >= c.endAt:
 		return &closeAge
 	case c.over > 0 && now >= c.over+slowAfter:

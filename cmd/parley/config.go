@@ -22,6 +22,8 @@ type Config struct {
 	Admin  string    `key:"admin" help:"address for operators: /metrics, /healthz, /readyz, /debug/pprof; empty: none"`
 	TLS    ServerTLS `key:"tls"`
 
+	Auth AuthConfig `key:"auth"`
+
 	Kafka         KafkaConfig              `key:"kafka"`
 	Redis         RedisConfig              `key:"redis"`
 	Subscriptions SubscriptionsConfig      `key:"subscriptions"`
@@ -106,6 +108,7 @@ type ServiceConfig struct {
 	Partitioner    string       `key:"partitioner" help:"how the service's producer picks the reply's partition from its key: murmur2, crc32, fnv1a or any"`
 	Description    string       `key:"description" help:"what it does, for people: shown in /docs, /openapi.json and the like"`
 	Schema         Schemas      `key:"schema"`
+	Allow          string       `key:"allow" help:"CEL over claims (the token's) and subject: who may call it; empty: whoever has shown a token"`
 	Wait           bool         `key:"wait" help:"requests wait in the topic while nobody serves; false: they are refused as no_responders"`
 	Cancel         bool         `key:"cancel" help:"write a cancel record to the topic when the client of an open request cancels it or leaves for good"`
 	Forward        string       `key:"forward" help:"URL of an HTTP service that parley worker hands this service's requests to"`
@@ -141,6 +144,7 @@ type EventsConfig struct {
 // SubscriptionsConfig says what clients may have pushed.
 type SubscriptionsConfig struct {
 	Topics []string `key:"topics" help:"topics of events that clients may subscribe to, by the events' record keys"`
+	Allow  Rules    `key:"allow" help:"who may, by topic: CEL over claims and subject, as a service's allow"`
 	Max    int      `key:"max" help:"subscriptions a node; more are overloaded"`
 	Replay Size     `key:"replay" help:"bytes of a topic's partition that are read again for subscribers over HTTP that come back; 0: they are told that they have missed something"`
 }
@@ -207,6 +211,7 @@ func defaultConfig() Config {
 			ReplyRetention: Duration(time.Hour), Replication: 1,
 			DeliveryTimeout: Duration(10 * time.Second), BufferedRecords: 100_000,
 		},
+		Auth:  AuthConfig{JWT: JWTConfig{SubjectClaim: "sub", Leeway: Duration(30 * time.Second)}, Required: true},
 		Redis: RedisConfig{Lease: Duration(1200 * time.Millisecond)},
 		Sessions: SessionsConfig{
 			Resume: Duration(2 * time.Minute), OpenRequests: 256, SendQueue: 1 << 20, Frame: 1 << 20,

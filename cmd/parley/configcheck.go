@@ -22,6 +22,7 @@ func (c *Config) check(from map[string]string) problems {
 		k.service(name, c.Services[name])
 	}
 	k.subscriptions()
+	k.auth()
 	k.sessions()
 	k.streams()
 	k.limits()

@@ -108,6 +108,8 @@ func (s setting) kind() string {
 		return "size"
 	case s.isSchema():
 		return "schema"
+	case s.isRules():
+		return "rules"
 	case s.isList():
 		return "list"
 	case s.isSwitch():
@@ -127,6 +129,8 @@ func (s setting) example() string {
 		return "a size such as 64KiB"
 	case "schema":
 		return "a JSON Schema, or the name of its file"
+	case "rules":
+		return "expressions by topic, such as {orders.events: subject == \"ann\"}"
 	case "list":
 		return "a list such as [a, b]"
 	case "bool":

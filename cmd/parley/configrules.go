@@ -119,6 +119,7 @@ func (k *checker) service(name string, s ServiceConfig) {
 	if s.Answer.View.Topic != "" && s.Answer.Events.Topic != "" {
 		k.beside(key+".answer.events.topic", key+".answer.view.topic", s.Answer.Events.Topic, "it or answer.view.topic")
 	}
+	k.allow(key+".allow", s.Allow)
 	k.schema(key+".schema.request", s.Schema.Request)
 	k.schema(key+".schema.reply", s.Schema.Reply)
 	k.oneOf(key+".dialect", s.Dialect, "parley")
@@ -158,6 +159,7 @@ func (k *checker) answer(key string, e EventsConfig) {
 }
 
 func (k *checker) subscriptions() {
+	k.allowFeeds(k.config.Subscriptions)
 	between(k, "subscriptions.max", k.config.Subscriptions.Max, 1, 100_000_000)
 	between(k, "subscriptions.replay", k.config.Subscriptions.Replay, 0, 1<<30)
 	for _, topic := range k.config.Subscriptions.Topics {

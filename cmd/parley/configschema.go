@@ -39,11 +39,11 @@ func (s Schema) text() ([]byte, error) {
 	return asJSON(document.Content[0])
 }
 
-// schema applies a schema that is written in the file itself.
-func (f *yamlFile) schema(key string, n *yaml.Node) {
+// json applies what is written in the file itself and kept as JSON.
+func (f *yamlFile) json(key string, n *yaml.Node) {
 	text, err := asJSON(n)
 	if err != nil {
-		f.bad(n, key, "cannot be a schema: %v", err)
+		f.bad(n, key, "cannot be read as JSON: %v", err)
 		return
 	}
 	f.apply(given{from: f.at(n), key: key, text: string(text)})

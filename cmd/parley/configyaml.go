@@ -109,8 +109,8 @@ func (f *yamlFile) value(key string, s setting, n *yaml.Node) {
 		if list, ok := f.list(key, n); ok {
 			f.apply(given{from: f.at(n), key: key, list: list})
 		}
-	case s.isSchema() && n.Kind == yaml.MappingNode:
-		f.schema(key, n)
+	case (s.isSchema() || s.isRules()) && n.Kind == yaml.MappingNode:
+		f.json(key, n)
 	case s.isList() || n.Kind != yaml.ScalarNode:
 		f.bad(n, key, "is %s: want %s", nodeKind(n), s.example())
 	default:

@@ -55,6 +55,7 @@ func (n *node) run(ctx context.Context) error {
 	views := n.start("views", n.readViews)
 	failover := n.start("failover", n.failover.run)
 	present := n.start("responders", n.present.Run)
+	tokens := n.start("tokens", n.verify)
 	clients := n.serveClients()
 	n.log.Info("node runs", "listen", n.clients.Addr().String(), "admin", n.cfg.Admin, "kafka", n.cfg.Kafka.Brokers, "redis", n.redis != nil)
 
@@ -72,6 +73,7 @@ func (n *node) run(ctx context.Context) error {
 	failover.stop() // after it has told the others
 	n.producer.Close(limit)
 	present.stop()
+	tokens.stop()
 	router.stop()
 	table.stop()
 	n.end(limit, operators)
@@ -108,6 +110,14 @@ func (n *node) consume(ctx context.Context) error {
 		return err
 	}
 	return n.read(ctx)
+}
+
+// verify keeps the keys of tokens up to date, where callers are asked who they are.
+func (n *node) verify(ctx context.Context) error {
+	if n.auth == nil {
+		return nil
+	}
+	return n.auth.Run(ctx)
 }
 
 func (n *node) ensureTopics(ctx context.Context) error {

@@ -23,6 +23,7 @@ import (
 	"parley/routing"
 	"parley/routing/table"
 	"parley/web"
+	"parley/web/auth"
 	"parley/ws"
 )
 
@@ -92,6 +93,7 @@ type node struct {
 	redis    redis.UniversalClient // nil where the table is in memory
 	broker   kafka.Config
 	metrics  *web.Metrics
+	auth     *auth.Verifier // nil where nobody is asked who it is
 	table    sharedTable
 	producer *kafka.Producer
 	present  *kafka.Responders
@@ -128,7 +130,7 @@ func newNode(cfg Config, log *slog.Logger) (_ *node, err error) {
 			n.close()
 		}
 	}()
-	for _, part := range []func() error{n.listen, n.joinTable, n.joinKafka, n.joinHistory, n.joinDoors} {
+	for _, part := range []func() error{n.listen, n.joinTable, n.joinAuth, n.joinKafka, n.joinHistory, n.joinDoors} {
 		if err := part(); err != nil {
 			return nil, err
 		}
@@ -225,7 +227,7 @@ func (n *node) joinKafka() (err error) {
 	}
 	n.router = routing.New(routing.Options{
 		Node: routing.NodeID(n.cfg.Node), Services: services, Producer: n.producer, Table: n.table, Observer: n.metrics, Log: n.log,
-		Responders: n.present, Feeds: n.cfg.Subscriptions.Topics,
+		Responders: n.present, Feeds: n.cfg.Subscriptions.Topics, FeedRules: n.feedRules(),
 		Limits: routing.Limits{
 			OpenRequests: n.cfg.Sessions.OpenRequests, InFlight: n.cfg.Limits.InFlight, Sessions: n.cfg.Limits.Sessions, Reply: int(n.cfg.Sessions.Frame),
 			Resume: time.Duration(n.cfg.Sessions.Resume), Unacked: int(n.cfg.Sessions.SendQueue),
@@ -258,7 +260,7 @@ func (n *node) services() (all []*routing.Service, err error) {
 		service := &routing.Service{
 			Description: s.Description, Request: request.text, Reply: reply.text, Check: request.check(),
 			Name: name, Topic: s.Topic, Timeout: time.Duration(s.Timeout), MaxTimeout: time.Duration(s.MaxTimeout),
-			Dialect: s.Dialect, Partitioner: routing.Partitioner(s.Partitioner), Wait: s.Wait, Cancel: s.Cancel, Entity: s.Answer.Events.entity(), Events: s.Answer.Events.Topic,
+			Dialect: s.Dialect, Partitioner: routing.Partitioner(s.Partitioner), Wait: s.Wait, Cancel: s.Cancel, Allow: n.rule(s.Allow), Entity: s.Answer.Events.entity(), Events: s.Answer.Events.Topic,
 		}
 		if s.Answer.View.Topic != "" {
 			if service.View, err = n.addView(s.Answer.View.Topic); err != nil {
@@ -275,20 +277,28 @@ func (n *node) joinDoors() (err error) {
 	s := n.cfg.Sessions
 	// A page that another node served may call this one.
 	origins := slices.Concat(n.cfg.Origins, n.cfg.Nodes)
-	n.sockets = ws.New(ws.Options{
+	sockets := ws.Options{
 		Router: n.router, Origins: origins, Reserved: kafka.ReservedHeader, Log: n.log, Observer: n.metrics,
 		Frame: int64(s.Frame), SendQueue: int(s.SendQueue), HelloTimeout: time.Duration(s.HelloTimeout),
-		MaxAge: time.Duration(s.MaxAge), Ping: time.Duration(s.Ping), Resume: time.Duration(s.Resume), OpenRequests: s.OpenRequests,
-	})
+		MaxAge: time.Duration(s.MaxAge), Ping: time.Duration(s.Ping), Resume: time.Duration(s.Resume), OpenRequests: s.OpenRequests, Cookie: n.cfg.Auth.Cookie,
+	}
+	if n.auth != nil {
+		sockets.Auth = n.auth
+	}
+	n.sockets = ws.New(sockets)
 	forward := make(map[string][]string)
 	for name, service := range n.cfg.Services {
 		forward[name] = service.ForwardHeaders
 	}
-	n.edge, err = web.New(web.Options{
+	options := web.Options{
 		Router: n.router, Socket: n.sockets, Forward: forward, Reserved: kafka.ReservedHeader, Body: int64(s.Frame), Origins: origins,
 		ArrayParts: n.cfg.Streams.ArrayParts, ArrayBytes: int64(n.cfg.Streams.ArrayBytes), KeepAlive: time.Duration(n.cfg.Streams.KeepAlive),
-		Page: n.page(), Ready: n.checks(), History: n.past(), ReplyTopic: n.cfg.Kafka.ReplyTopic, Log: n.log, Observer: n.metrics,
-	})
+		Page: n.page(), Ready: n.checks(), History: n.past(), ReplyTopic: n.cfg.Kafka.ReplyTopic, Log: n.log, Observer: n.metrics, Cookie: n.cfg.Auth.Cookie,
+	}
+	if n.auth != nil {
+		options.Auth = n.auth
+	}
+	n.edge, err = web.New(options)
 	return err
 }
 
@@ -317,5 +327,11 @@ func (n *node) checks() []web.Check {
 		{Name: "events", Err: n.eventsReady},
 		{Name: "table", Err: n.table.Ping},
 		{Name: "views", Err: n.views.loaded},
+		{Name: "keys", Err: func(ctx context.Context) error {
+			if n.auth == nil {
+				return nil
+			}
+			return n.auth.Ready(ctx)
+		}},
 	}
 }

@@ -16,7 +16,7 @@ func TestAttach(t *testing.T) {
 		n := newNetwork()
 		g := newNode(t, n, "a", newTable())
 		c := dial(t, n.options("a"))
-		id, _ := g.router.Keep(t.Context(), &routing.Call{Door: routing.DoorHTTP, Service: "stream"}, "")
+		id, _ := g.router.Keep(t.Context(), &routing.Call{Door: routing.DoorHTTP, Service: "stream"}, nil)
 		var parts []string
 		reply, err := c.Attach(t.Context(), string(id), client.CallOptions{OnPart: func(p client.Part) { parts = append(parts, string(p.Data)) }})
 		same(t, "attach", fate(reply, err), "3")
