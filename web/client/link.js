@@ -34,6 +34,7 @@ export class Link {
   /** @type {Host} */ #host;
   /** @type {WebSocket|undefined} the one in use; events of others are ignored */ #socket;
   /** Sockets lost in a row. */ #losses = 0;
+  /** The newest token was refused, and no socket welcomed since. */ #refused = false;
   /** @type {number|undefined} when the socket was welcomed */ #since;
   /** @type {ReturnType<typeof setTimeout>|undefined} the next socket */ #retry;
   /** @type {ReturnType<typeof setTimeout>|undefined} the end of our patience */ #watchdog;
@@ -90,6 +91,7 @@ export class Link {
   /** The gateway has welcomed us. */
   established() {
     this.#since = Date.now();
+    this.#refused = false;
     this.#listen();
   }
 
@@ -124,7 +126,9 @@ export class Link {
     this.#drop();
     if (ELSEWHERE.has(code)) this.useNext();
     let next = afterClose(code);
-    if (next === 'token' && !this.#host.canRenewToken()) next = 'stop'; // the same token would be refused again
+    // The same token would be refused again, and another one after that as well.
+    if (next === 'token' && (this.#refused || !this.#host.canRenewToken())) next = 'stop';
+    this.#refused ||= next === 'token';
     if (next === 'stop') return this.#host.closed(code, reason, next);
 
     const delay = this.#pause(next);

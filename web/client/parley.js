@@ -235,13 +235,14 @@ export class Client extends EventTarget {
     this.#left();
     this.#emit('close', { code, reason, next });
     if (this.state === 'closed') return; // a listener's doing
+    if (code === 4401 && next === 'stop') return this.#end('unauthorized', `the gateway refuses the token: ${reason}`);
     if (next === 'stop') return this.#end('session_gone', reason || `the gateway closed the socket (${code})`);
     const expired = Date.now() - this.#lostAt > (this.limits.resume ?? Infinity);
     if (expired || next === 'renew') this.#forget('the session has expired');
     this.#become('waiting', delay);
   }
 
-  /** @param {'cancelled'|'session_gone'} word @param {string} why */
+  /** @param {'cancelled'|'session_gone'|'unauthorized'} word @param {string} why */
   #end(word, why) {
     this.#left();
     this.#link.stop();

@@ -30,6 +30,7 @@ export const message = (method, params) => JSON.stringify({ jsonrpc: '2.0', meth
 /** The error words that a client makes itself, with their JSON-RPC numbers. */
 const NUMBERS = {
   timeout: -32001,
+  unauthorized: -32004,
   overloaded: -32002,
   too_large: -32006,
   cancelled: -32008,
@@ -62,7 +63,7 @@ export class ParleyError extends Error {
  * @param {string} message
  */
 export function localError(word, outcome, message) {
-  const retry = outcome === 'not_sent' && word !== 'too_large' && word !== 'cancelled';
+  const retry = outcome === 'not_sent' && word !== 'too_large' && word !== 'cancelled' && word !== 'unauthorized';
   return new ParleyError({ code: NUMBERS[word], message, data: { code: word, outcome, retry } });
 }
 

@@ -10,6 +10,9 @@ type CloseError struct {
 }
 
 func (e *CloseError) Error() string {
+	if e.Code == deniedCode {
+		return "the gateway refuses the token: " + e.Reason
+	}
 	return fmt.Sprintf("the gateway closed the socket for good: %d %s", e.Code, e.Reason)
 }
 
@@ -25,8 +28,9 @@ const (
 )
 
 const (
-	lostCode = 1006 // there was no close frame
-	byeCode  = 1000
+	lostCode   = 1006 // there was no close frame
+	byeCode    = 1000
+	deniedCode = 4401
 )
 
 // afterClose is what a close code asks for. All that are not here (1001, 1006,
@@ -44,7 +48,7 @@ func afterClose(code int) next {
 		return stop
 	case 1013, 4429: // overloaded, rate limited
 		return later
-	case 4401: // the token is missing or has expired
+	case deniedCode: // the token is missing or has expired
 		return token
 	case 4410: // the session is gone
 		return renew

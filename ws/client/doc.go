@@ -58,7 +58,7 @@
 //
 //	1000, 1003, 1007, 1009, 4400, 4403, 4406, 4409   stop: the client ends, Err says why
 //	1013, 4429                                       come back 10 s later than otherwise
-//	4401                                             ask Options.Token again; stop where there is none
+//	4401                                             ask Options.Token once more; stop where there is none, or it is refused too
 //	4410                                             begin a new session
 //	all others, and none (1006)                      resume
 //

@@ -28,6 +28,7 @@ var numbers = map[string]int{
 	"invalid_params":  -32602,
 	"timeout":         -32001,
 	"overloaded":      -32002,
+	"unauthorized":    -32004,
 	"unavailable":     -32003,
 	"too_large":       -32006,
 	"cancelled":       -32008,

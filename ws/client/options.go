@@ -15,7 +15,9 @@ type Options struct {
 
 	// Token makes the JWT that goes with each new socket. It is asked anew for every
 	// one, by the goroutine that connects, for which Close waits; an error counts as a
-	// lost socket. Default: none is sent.
+	// lost socket. Where the gateway refuses a token (4401: it has expired) it is asked
+	// once more; where it refuses that too the client ends, and what is open fails with
+	// unauthorized. Default: none is sent.
 	Token func(context.Context) (string, error)
 
 	Header     http.Header  // of the handshake

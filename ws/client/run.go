@@ -15,6 +15,7 @@ type keeper struct {
 	losses  int        // sockets lost in a row
 	lostAt  time.Time  // when the last socket was lost that had been welcomed
 	refused []error    // by the nodes that Dial has tried
+	denied  bool       // the newest token was refused, and no socket welcomed since
 }
 
 // run keeps the client connected until it ends.
@@ -76,6 +77,7 @@ func (c *Client) connect(url string) (e ended) {
 	}
 	e = l.run(c.o.Welcome-time.Since(began), h)
 	if e.ready {
+		c.denied = false
 		c.greet() // where the socket was lost at once, watch may not have
 		c.lostAt = time.Now()
 	}
@@ -124,10 +126,12 @@ func (c *Client) detach(l *link) {
 // there will be none.
 func (c *Client) comeBack(e ended) bool {
 	next := afterClose(e.code)
-	if next == stop || next == token && c.o.Token == nil {
+	// Another token would be refused as well, after one that was made anew.
+	if next == stop || next == token && (c.denied || c.o.Token == nil) {
 		c.end(&CloseError{e.code, e.reason})
 		return false
 	}
+	c.denied = c.denied || next == token
 	if next == renew {
 		c.forget("the session is gone")
 	}
@@ -193,6 +197,9 @@ func (c *Client) end(why error) {
 	word, text := "cancelled", "the client was closed"
 	if why != nil {
 		word, text = "session_gone", why.Error()
+	}
+	if closed := (*CloseError)(nil); errors.As(why, &closed) && closed.Code == deniedCode {
+		word = "unauthorized"
 	}
 	for _, k := range c.open {
 		c.settleLocked(k, Reply{}, failed(word, k.outcome(), "%s", text))

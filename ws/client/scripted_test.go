@@ -84,7 +84,7 @@ func TestCloseCodes(t *testing.T) {
 		{code: 4400, stops: true, open: "session_gone unknown", next: "session_gone not_sent"},
 		{code: 4403, stops: true, open: "session_gone unknown", next: "session_gone not_sent"},
 		{code: 4409, stops: true, open: "session_gone unknown", next: "session_gone not_sent"},
-		{code: 4401, stops: true, open: "session_gone unknown", next: "session_gone not_sent"}, // there is no token
+		{code: 4401, stops: true, open: "unauthorized unknown", next: "session_gone not_sent"}, // there is no token
 		{code: 1001, resumes: true, open: "1", next: "2"},
 		{code: 1006, resumes: true, open: "1", next: "2"},
 		{code: 1011, resumes: true, open: "1", next: "2"},
@@ -169,6 +169,31 @@ func TestToken(t *testing.T) {
 		same(t, "tokens", asked, 3)
 		same(t, "first", strings.Contains(hellos[0], `"token":"t1"`), true)
 		same(t, "then", strings.Contains(hellos[1], `"token":"t3","resume":{"session":"S"`), true)
+	})
+}
+
+// A token has expired, and the one that is made then is refused too: the client ends, and
+// says why.
+func TestTokenRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		scripted(t, n, "a", func(p *peer) {
+			if p.n == 0 {
+				p.welcome("S", false)
+				p.hear()
+			}
+			_ = p.ws.Close(4401, "the token has expired")
+		})
+		o, asked := n.options("a"), 0
+		o.Token = func(context.Context) (string, error) { asked++; return "t", nil }
+		c := dial(t, o)
+		_, err := c.Call(t.Context(), "orders", nil, client.CallOptions{})
+		var failed *client.Error
+		if !errors.As(err, &failed) || failed.Code != "unauthorized" || failed.Message != "the gateway refuses the token: the token has expired" {
+			t.Errorf("got %v", err)
+		}
+		<-c.Done()
+		same(t, "tokens", asked, 2)
 	})
 }
 

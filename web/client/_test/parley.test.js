@@ -212,6 +212,21 @@ test('each close code has its consequence', () => {
   }
 });
 
+test('a token that is refused is fetched once more, and then the client ends with a clear error', async () => {
+  let n = 0;
+  const socket = dial({ token: () => `t${++n}` });
+  socket.welcome();
+  const lost = failure(client.request('orders'));
+  socket.lose(4401, 'the token has expired');
+  assert.equal(client.state, 'waiting');
+  mock.timers.tick(250);
+  newest().open();
+  newest().lose(4401, 'the token is another issuer\'s');
+  const { code, outcome, message } = await lost;
+  assert.deepEqual([code, outcome, message, n], ['unauthorized', 'unknown', "the gateway refuses the token: the token is another issuer's", 2]);
+  assert.equal(client.state, 'closed');
+});
+
 test('an expired token is fetched anew, and a session that is gone is not resumed', async () => {
   let n = 0;
   const socket = dial({ token: async () => `t${++n}` });
