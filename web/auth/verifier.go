@@ -2,11 +2,13 @@ package auth
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -135,7 +137,7 @@ func (v *Verifier) Authenticate(ctx context.Context, token string) (*routing.Cal
 		return caller, nil
 	}
 	parsed, err := jwt.ParseSigned(token, v.algorithms)
-	if err != nil || len(parsed.Headers) != 1 {
+	if err != nil || len(parsed.Headers) != 1 || !isStrict(token) {
 		return nil, unauthorized("the token is no JWT that is signed by one of the algorithms %v", v.o.Algorithms)
 	}
 	raw, e := v.verify(ctx, parsed)
@@ -147,6 +149,17 @@ func (v *Verifier) Authenticate(ctx context.Context, token string) (*routing.Cal
 		v.memory.add(name, caller, now)
 	}
 	return caller, e
+}
+
+// isStrict tells whether a token is spelt in the one way in which it may be: base64url
+// leaves bits at the end of a part that mean nothing, and must be none.
+func isStrict(token string) bool {
+	for part := range strings.SplitSeq(token, ".") {
+		if _, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // verify answers the claims of a token whose signature is one of ours.
