@@ -44,6 +44,9 @@ type Service struct {
 	Cancel      bool          // it is told when nobody waits for a request any longer
 	Allow       *Rule         // who may use it; nil for everybody
 
+	// Until has, by name, what callers may wait for to be true of a view's newest event.
+	Until map[string]func(*Event) bool
+
 	Description    string // for people
 	Request, Reply Schema // nil where it is not known
 	// Check answers what is wrong with a request's body, nothing where it is right.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,8 +133,14 @@ func viewPath(s *routing.Service) object {
 	responses := callResponses(s, false)
 	responses["200"] = object{"description": "The newest event. With Prefer: wait=N it is waited for.", "headers": object{"ETag": object{"schema": object{"type": "string"}}}, "content": content(s.Name+".reply", s.Reply)}
 	responses["304"] = object{"description": "The caller has the newest."}
+	parameters := viewParameters
+	if names := slices.Sorted(maps.Keys(s.Until)); len(names) > 0 {
+		parameters = append(slices.Clip(parameters), object{"name": "until", "in": "query",
+			"description": "what is to be true of the newest event before it is the answer; 504 where it is not in time: as long as Prefer says, else the service's timeout",
+			"schema":      object{"type": "string", "enum": names}})
+	}
 	return object{
-		"summary": described(s), "parameters": viewParameters,
+		"summary": described(s), "parameters": parameters,
 		"x-service": s.Name, "x-timeout": s.Timeout.Milliseconds(), "x-max-timeout": s.MaxTimeout.Milliseconds(),
 		"get": object{"operationId": "get." + s.Name, "tags": []string{s.Name}, "summary": "GET " + s.Name, "description": described(s), "responses": responses},
 	}

@@ -2,8 +2,10 @@ package web
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +17,9 @@ const viewMethods = "GET, HEAD, OPTIONS"
 
 // serveView answers from the newest event of the key that the path names: with its
 // ETag, or with 304 where the caller has that already. With "Prefer: wait=N" it
-// waits for as long until there is something to answer: an event, or another one than
-// If-None-Match names.
+// waits for as long until there is something to answer: an event, another one than
+// If-None-Match names, or, with "?until=name", one of which that condition of the
+// service's is true.
 func (s *Server) serveView(w http.ResponseWriter, r *http.Request, service *routing.Service, below string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		s.otherMethod(w, r, viewMethods)
@@ -27,17 +30,27 @@ func (s *Server) serveView(w http.ResponseWriter, r *http.Request, service *rout
 		s.refuseCall(w, r, service, invalidParams("the path must name a key: /services/%s/{key}", service.Name))
 		return
 	}
+	wanted, e := readWanted(r, service)
+	if e != nil {
+		s.refuseCall(w, r, service, e)
+		return
+	}
 	if !s.calls.enter() {
 		s.refuseCall(w, r, service, goingAway())
 		return
 	}
 	defer s.calls.leave()
 	began := time.Now()
-	has := r.Header.Get("If-None-Match")
 	timeout, applied := preferredWait(r.Header["Prefer"], service)
+	if applied == "" && wanted.until != nil {
+		timeout = service.Timeout
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
-	event, e := s.consult(ctx, service.View, key, has)
+	event, e := s.consult(ctx, service.View, key, wanted)
+	if e == nil && event != nil && !wanted.holds(event) {
+		e = wanted.unmet(key, s.calls.isDraining())
+	}
 	switch {
 	case r.Context().Err() != nil:
 		s.observer.Finished(service.Name, routing.DoorHTTP, routing.Cancelled, time.Since(began))
@@ -49,20 +62,68 @@ func (s *Server) serveView(w http.ResponseWriter, r *http.Request, service *rout
 	if applied != "" {
 		w.Header()["Preference-Applied"] = []string{applied}
 	}
-	outcome := s.writeEvent(w, event, key, has)
+	outcome := s.writeEvent(w, event, key, wanted.notThis)
 	s.observer.Finished(service.Name, routing.DoorHTTP, outcome, time.Since(began))
 }
 
-// consult answers a key's newest event, as soon as it is not the one that the
-// caller has. When ctx ends, or the server drains, it answers what there is.
-func (s *Server) consult(ctx context.Context, view routing.View, key, has string) (*routing.Event, *routing.Error) {
+// wanted is what a caller wants of a key's newest event.
+type wanted struct {
+	notThis string                    // tags that it has, as If-None-Match
+	name    string                    // of the condition that is to be true
+	until   func(*routing.Event) bool // nil for any
+}
+
+// readWanted reads what a request wants.
+func readWanted(r *http.Request, service *routing.Service) (wanted, *routing.Error) {
+	w := wanted{notThis: r.Header.Get("If-None-Match")}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	switch names := query["until"]; {
+	case err != nil:
+		return w, invalidParams("the query cannot be read")
+	case len(names) == 0:
+	case len(names) > 1 || service.Until[names[0]] == nil:
+		return w, invalidParams("%s has no condition %q to wait for: %s", service.Name, clip(strings.Join(names, ",")), known(service.Until))
+	default:
+		w.name, w.until = names[0], service.Until[names[0]]
+	}
+	return w, nil
+}
+
+// known says which conditions a service has.
+func known(conditions map[string]func(*routing.Event) bool) string {
+	if len(conditions) == 0 {
+		return "it has none"
+	}
+	return "it has " + strings.Join(slices.Sorted(maps.Keys(conditions)), ", ")
+}
+
+// holds tells whether the caller's condition is true of an event.
+func (w *wanted) holds(e *routing.Event) bool { return w.until == nil || w.until(e) }
+
+// satisfies tells whether an event is what the caller waits for.
+func (w *wanted) satisfies(e *routing.Event) bool {
+	return e != nil && !matches(w.notThis, entityTag(e)) && w.holds(e)
+}
+
+// unmet is the error of a wait that has ended without the condition's being true.
+func (w *wanted) unmet(key string, draining bool) *routing.Error {
+	if draining {
+		return goingAway()
+	}
+	e := refusal(routing.Timeout, "the newest event of %q is not %s yet", clip(key), w.name)
+	e.Retry = true
+	return e
+}
+
+// consult answers a key's newest event, as soon as it is what the caller wants. When ctx ends, or the server drains, it answers what there is.
+func (s *Server) consult(ctx context.Context, view routing.View, key string, want wanted) (*routing.Event, *routing.Error) {
 	for {
 		changed, stop, e := view.Watch(key)
 		if e != nil {
 			return nil, e
 		}
 		event, e := view.Latest(key)
-		if e != nil || event != nil && !matches(has, entityTag(event)) || ctx.Err() != nil {
+		if e != nil || want.satisfies(event) || ctx.Err() != nil {
 			stop()
 			return event, e
 		}

@@ -20,7 +20,8 @@ import (
 func checkoutCluster(t *testing.T) *cluster {
 	c := newCluster(t, map[string]string{"echo": "murmur2"})
 	c.extra = fmt.Sprintf("  checkout: {topic: %s, timeout: 60s, answer: {events: {topic: %s, key: %s, until: %q}}}\n",
-		c.topic("checkout"), c.topic("events"), checkoutKey, checkoutUntil)
+		c.topic("checkout"), c.topic("events"), checkoutKey, checkoutUntil) +
+		fmt.Sprintf("  status: {answer: {view: {topic: %s, until: %s}}}\n", c.topic("events"), statusUntil)
 	for _, name := range []string{"a", "b", "c"} {
 		c.launch(name)
 	}
@@ -162,4 +163,40 @@ func TestKeptCheckoutsOutliveTheirNode(t *testing.T) {
 	if got, err := others[0].ask(ctx, "POST", "/services/checkout", body(99), "Idempotency-Key: k-0"); err != nil || got.status != 422 {
 		t.Errorf("another order under a key: %d %v: %s", got.status, err, got.body)
 	}
+}
+
+// Who makes an order at one node reads what has become of it at another: it waits there
+// until the order is decided, whether it asks before there is an order or after.
+func TestReadYourOwnWrite(t *testing.T) {
+	c := checkoutCluster(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var all sync.WaitGroup
+	for n := range 20 {
+		order, customer, state := fmt.Sprintf("o-%d", n), "c-1", "VALIDATED"
+		if n%3 == 0 {
+			customer, state = "nobody", "FAILED"
+		}
+		all.Go(func() {
+			var reading sync.WaitGroup
+			read := func(p *process, name string, status int) {
+				got, err := p.ask(ctx, "GET", "/services/status/"+order+"?until="+name, "", "Prefer: wait=10")
+				var event orderEvent
+				_ = json.Unmarshal([]byte(got.body), &event)
+				if err != nil || got.status != status || status == 200 && (event.State != state || event.Order != order) {
+					t.Errorf("%s until %s: %d %v: %s", order, name, got.status, err, got.body)
+				}
+			}
+			reading.Go(func() { read(c.nodes[n%3], "decided", 200) })
+			body := fmt.Sprintf(`{"order":%q,"customer":%q,"items":[{"sku":"tea","quantity":1}]}`, order, customer)
+			if got, err := c.nodes[n%3].ask(ctx, "POST", "/services/checkout", body, "Prefer: respond-async"); err != nil || got.status != 202 {
+				t.Errorf("%s: %d %v: %s", order, got.status, err, got.body)
+			}
+			read(c.nodes[(n+1)%3], "decided", 200)
+			read(c.nodes[(n+2)%3], "validated", map[string]int{"VALIDATED": 200, "FAILED": 504}[state])
+			reading.Wait()
+			read(c.nodes[n%3], "no-such-condition", 400)
+		})
+	}
+	all.Wait()
 }

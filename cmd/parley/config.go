@@ -125,7 +125,8 @@ type AnswerConfig struct {
 
 // ViewConfig has a service answer from the newest event of each key of a topic.
 type ViewConfig struct {
-	Topic string `key:"topic" help:"answer from the newest event of each key of this topic, and not by requests"`
+	Topic string     `key:"topic" help:"answer from the newest event of each key of this topic, and not by requests"`
+	Until Conditions `key:"until" help:"names of CEL conditions over event, key and headers that callers may wait for (?until=name), as a JSON object"`
 }
 
 // Schemas say what a service takes and gives.

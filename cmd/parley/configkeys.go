@@ -110,6 +110,8 @@ func (s setting) kind() string {
 		return "schema"
 	case s.isRules():
 		return "rules"
+	case s.isConditions():
+		return "conditions"
 	case s.isList():
 		return "list"
 	case s.isSwitch():
@@ -131,6 +133,8 @@ func (s setting) example() string {
 		return "a JSON Schema, or the name of its file"
 	case "rules":
 		return "expressions by topic, such as {orders.events: subject == \"ann\"}"
+	case "conditions":
+		return "conditions by name such as {done: event.state == \"DONE\"}"
 	case "list":
 		return "a list such as [a, b]"
 	case "bool":

@@ -81,7 +81,7 @@ p.yaml:37: limits: is a single value: want a section with in_flight, sessions, v
 p.yaml:39: log.format: has no value: want text, or leave the key out for its default
 PARLEY_BROKERS: is not a key: did you mean PARLEY_KAFKA_BROKERS?
 PARLEY_KAFKA_SASL_TOKN: is not a key: did you mean PARLEY_KAFKA_SASL_TOKEN?
-PARLEY_SERVICES_ORDERS_TOPIK: is not a key: want PARLEY_SERVICES_<NAME>_ and TOPIC, TIMEOUT, MAX_TIMEOUT, DIALECT, PARTITIONER, DESCRIPTION, SCHEMA_REQUEST, SCHEMA_REPLY, ALLOW, WAIT, CANCEL, FORWARD, ANSWER_VIEW_TOPIC, ANSWER_EVENTS_TOPIC, ANSWER_EVENTS_KEY, ANSWER_EVENTS_UNTIL or FORWARD_HEADERS
+PARLEY_SERVICES_ORDERS_TOPIK: is not a key: want PARLEY_SERVICES_<NAME>_ and TOPIC, TIMEOUT, MAX_TIMEOUT, DIALECT, PARTITIONER, DESCRIPTION, SCHEMA_REQUEST, SCHEMA_REPLY, ALLOW, WAIT, CANCEL, FORWARD, ANSWER_VIEW_TOPIC, ANSWER_VIEW_UNTIL, ANSWER_EVENTS_TOPIC, ANSWER_EVENTS_KEY, ANSWER_EVENTS_UNTIL or FORWARD_HEADERS
 --kafka.broker: is not a flag: did you mean --kafka.brokers?
 "stray" is not a flag: want --name value
 --limits.in_flight: has no value: want --limits.in_flight value

@@ -124,9 +124,7 @@ func (k *checker) service(name string, s ServiceConfig) {
 	k.schema(key+".schema.reply", s.Schema.Reply)
 	k.oneOf(key+".dialect", s.Dialect, "parley")
 	k.oneOf(key+".partitioner", s.Partitioner, "murmur2", "crc32", "fnv1a", "any")
-	if s.Answer.View.Topic != "" {
-		k.topic(key+".answer.view.topic", s.Answer.View.Topic)
-	}
+	k.view(key+".answer.view.", s.Answer.View)
 	k.forward(key+".forward", s.Forward)
 	for _, header := range s.ForwardHeaders {
 		k.header(key+".forward_headers", header)

@@ -109,7 +109,7 @@ func (f *yamlFile) value(key string, s setting, n *yaml.Node) {
 		if list, ok := f.list(key, n); ok {
 			f.apply(given{from: f.at(n), key: key, list: list})
 		}
-	case (s.isSchema() || s.isRules()) && n.Kind == yaml.MappingNode:
+	case (s.isSchema() || s.isRules() || s.isConditions()) && n.Kind == yaml.MappingNode:
 		f.json(key, n)
 	case s.isList() || n.Kind != yaml.ScalarNode:
 		f.bad(n, key, "is %s: want %s", nodeKind(n), s.example())

@@ -31,8 +31,10 @@ const (
 			"sku":{"type":"string","description":"cocoa, coffee, mug, sugar or tea","examples":["tea"]},
 			"quantity":{"type":"integer","examples":[2]}}}}}}`
 
-	// statusService answers with an order's newest event.
+	// statusService answers with an order's newest event, once it is what the caller
+	// waits for.
 	statusService = "order-status"
+	statusUntil   = `{"validated":"event.state == \"VALIDATED\"","decided":"event.state in [\"VALIDATED\", \"FAILED\"]"}`
 )
 
 // pipeline runs all of it, over one consumer group.
@@ -253,7 +255,7 @@ func pipelineFlags() []string {
 		service + ".schema.request", checkoutSchema,
 		service + ".answer.events.topic", checkoutEvents,
 		service + ".answer.events.key", checkoutKey, service + ".answer.events.until", checkoutUntil,
-		"--services." + statusService + ".answer.view.topic", checkoutEvents, "--services." + statusService + ".description", "Answers with an order's newest event.",
+		"--services." + statusService + ".answer.view.topic", checkoutEvents, "--services." + statusService + ".answer.view.until", statusUntil, "--services." + statusService + ".description", "Answers with an order's newest event.",
 		"--subscriptions.topics", checkoutEvents,
 	}
 }

@@ -45,3 +45,31 @@ func TestEntityOfACall(t *testing.T) {
 		t.Error("a service that replies is answered by events")
 	}
 }
+
+// Conditions of a view that callers could never wait for are mistakes too; those that
+// they can are written below the key in the file, and as JSON in a flag.
+func TestConditionsOfAView(t *testing.T) {
+	_, err := load(t, `services:
+  a: {answer: {view: {topic: t, until: {"x y": "true", done: evnt.state, n: "size(event)"}}}}
+  b: {answer: {view: {until: {done: "true"}}}}
+  c: {answer: {view: {topic: t, until: [done]}}}
+  d: {answer: {view: {topic: t, until: "done"}}}
+`, nil, nil)
+	want := `p.yaml:4: services.c.answer.view.until: is a list: want conditions by name such as {done: event.state == "DONE"}
+p.yaml:2: services.a.answer.view.until: "{\"done\":\"evnt.state\",\"n\":\"size(event)\",\"x y\":\"true\"}" has a mistake: done: at 1:1: undeclared reference to 'evnt' (in container ''); n: it answers int, not bool; "x y" is not a name: want 1 to 64 of a-z, A-Z, 0-9, '.', '_' and '-'
+services.b.answer.view.topic: is missing: want the topic whose events answer
+p.yaml:5: services.d.answer.view.until: "done" has a mistake: want names and expressions, as a JSON object of texts`
+	if err == nil || err.Error() != want {
+		t.Errorf("got:\n%v\nwant:\n%s", err, want)
+	}
+	c, err := load(t, `services: {a: {answer: {view: {topic: t, until: {done: event.state == "DONE"}}}}}`, nil, []string{
+		"--services.b.answer.view.topic", "t", "--services.b.answer.view.until", `{"done":"event.state == \"DONE\""}`,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := c.Services["a"].Answer.View.Until, c.Services["b"].Answer.View.Until
+	if compiled, err := a.compile(); a != b || err != nil || len(compiled) != 1 || compiled["done"] == nil {
+		t.Errorf("got %q and %q, %v", a, b, err)
+	}
+}

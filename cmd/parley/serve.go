@@ -266,7 +266,7 @@ func (n *node) services() (all []*routing.Service, err error) {
 			if service.View, err = n.addView(s.Answer.View.Topic); err != nil {
 				return nil, fmt.Errorf("service %s: %w", name, err)
 			}
-			service.Topic = ""
+			service.Topic, service.Until = "", n.untils(name, s.Answer.View.Until)
 		}
 		all = append(all, service)
 	}

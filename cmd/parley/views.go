@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"parley/kafka"
+	"parley/routing"
 )
 
 // views are the topics that a node answers from, by name. Services may share one.
@@ -28,6 +29,16 @@ func (n *node) addView(topic string) (*kafka.View, error) {
 	n.views[topic] = v
 	n.watchView(topic, v)
 	return v, nil
+}
+
+// untils are a view's conditions as callers wait for them.
+func (n *node) untils(service string, c Conditions) map[string]func(*routing.Event) bool {
+	conditions, _ := c.compile() // the configuration's check has done it before
+	all := make(map[string]func(*routing.Event) bool, len(conditions))
+	for name, condition := range conditions {
+		all[name] = kafka.NewUntil(condition, service, name, n.metrics, n.log).Holds
+	}
+	return all
 }
 
 // watchView adds what a view tells of itself to the node's metrics.
