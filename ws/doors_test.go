@@ -151,6 +151,7 @@ func TestPingAndBye(t *testing.T) {
 		c.say(`{"jsonrpc":"2.0","id":1,"method":"silent"}`)
 		same(t, "pong", c.ask(`{"jsonrpc":"2.0","method":"$/ping"}`), `{"jsonrpc":"2.0","method":"$/pong"}`)
 		same(t, "bye", c.ask(`{"jsonrpc":"2.0","id":2,"method":"$/bye"}`), `{"jsonrpc":"2.0","id":2,"result":true}`)
+		synctest.Wait() // the answer comes before the end
 		same(t, "sessions", r.router.Sessions(), 0)
 		same(t, "open requests", r.router.OpenRequests(), 0)
 		code, _ := c.closed()
