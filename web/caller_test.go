@@ -164,6 +164,10 @@ func TestCredentials(t *testing.T) {
 	if w.Code != 204 || w.Header().Get("Access-Control-Allow-Credentials") != "true" {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
+	w = g.do("GET", "/openapi.json", nil, "Origin: https://shop.example", "Cookie: session=ann")
+	if w.Code != 200 || w.Header().Get("Access-Control-Allow-Origin") != "https://shop.example" {
+		t.Errorf("a document: %d %v", w.Code, w.Header())
+	}
 }
 
 // Streams end when their caller's token does: one that waits for parts in an error, one

@@ -91,7 +91,9 @@ func checkNodes(nodes []PageNode) error {
 // forEverybody lets pages of any origin import a module.
 func forEverybody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
+		if h := w.Header(); h["Access-Control-Allow-Origin"] == nil { // else a browser would show no cookies
+			h.Set("Access-Control-Allow-Origin", "*")
+		}
 		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 		next.ServeHTTP(w, r)
 	})
