@@ -48,6 +48,7 @@ type EventsOptions struct {
 	Services []EventService
 	Waits    Waits
 	Topics   []string // that sessions may subscribe to, those of services among them
+	Whole    []string // of these, topics of which they may have all events
 	Feeds    Feeds
 	To       EventSink
 }
@@ -69,6 +70,7 @@ type Events struct {
 	flights flights
 	about   map[string][]*EventService // by topic
 	feeds   map[string]bool            // topics that sessions may subscribe to
+	whole   map[string]bool            // of these, those of which they may have all events
 
 	// Belongs to Run.
 	view  eventView
@@ -103,7 +105,7 @@ func NewEvents(c Config, o EventsOptions) (*Events, error) {
 	if o.Group == "" || o.To == nil || len(o.Services) > 0 && o.Waits == nil || len(o.Topics) > 0 && o.Feeds == nil || len(o.Services)+len(o.Topics) == 0 {
 		return nil, errors.New("kafka: events need a group, a sink, and services and waits, or topics and feeds")
 	}
-	e := &Events{o: o, about: make(map[string][]*EventService), feeds: make(map[string]bool), told: make(map[oddity]bool), flights: flights{of: make(map[routing.RequestID]place64)}}
+	e := &Events{o: o, about: make(map[string][]*EventService), feeds: make(map[string]bool), whole: make(map[string]bool), told: make(map[oddity]bool), flights: flights{of: make(map[routing.RequestID]place64)}}
 	var topics []string
 	for i := range o.Services {
 		s := &o.Services[i]
@@ -120,6 +122,9 @@ func NewEvents(c Config, o EventsOptions) (*Events, error) {
 			topics = append(topics, topic)
 		}
 		e.feeds[topic] = true
+	}
+	for _, topic := range o.Whole {
+		e.whole[topic] = true
 	}
 	var err error
 	e.consumer, err = newConsumer(c, o.RepliesOptions, e, topics...)

@@ -291,3 +291,31 @@ func TestEventsArePushed(t *testing.T) {
 		t.Error("the wait is still there")
 	}
 }
+
+// Who has subscribed to all of a topic gets each of its events once, those without a key
+// and those that it follows by key as well among them; of another topic it gets nothing.
+func TestAllEventsOfATopicArePushed(t *testing.T) {
+	k := newKafka(t)
+	topic, other := k.topic(t, "events", 1), k.topic(t, "others", 1)
+	got := newHeap()
+	o := k.orders(t, topic, &waits{}, got)
+	o.Services, o.Topics, o.Whole = nil, []string{topic, other}, []string{topic}
+	o.Feeds = subscribers{{Topic: topic}: {"A", "B"}, {Topic: topic, Key: "o-1"}: {"C", "A"}, {Topic: other}: {"A"}}
+	e, _ := k.eventsOf(t, o)
+	until(t, "assignment", nil, e.Assigned)
+	k.write(t, eventOf(other, "o-1", "CREATED"), eventOf(topic, "o-1", "CREATED"), eventOf(topic, "o-2", "CREATED"), &kgo.Record{Topic: topic, Value: []byte("poison")})
+	until(t, "the pushes", got.news, func() bool { return len(got.all()) == 7 })
+	seen := make(map[routing.RequestID]int)
+	for _, r := range got.all() {
+		seen[r.ID]++
+	}
+	for offset, sessions := range [][]routing.SessionID{{"A", "B", "C"}, {"A", "B"}, {"A", "B"}} {
+		for _, session := range sessions {
+			if id := routing.PushID(session, routing.RecordAt{Topic: topic, Offset: int64(offset)}); seen[id] != 1 {
+				t.Errorf("event %d came to %s %d times", offset, session, seen[id])
+			}
+		}
+	}
+	settle(got.all()...)
+	until(t, "the commits", nil, func() bool { return k.committed(t, o.Group, topic, 0) == 3 })
+}

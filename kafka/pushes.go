@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"slices"
 
 	"parley/routing"
 )
@@ -14,11 +15,16 @@ func (e *Events) pushes(ctx context.Context) (replies []*routing.Reply, ok bool)
 	}
 	places := make(map[routing.Feed]int)
 	var feeds []routing.Feed
-	for i := range e.tells {
-		feed := e.tells[i].feed()
+	add := func(feed routing.Feed) {
 		if _, known := places[feed]; !known {
 			places[feed] = len(feeds)
 			feeds = append(feeds, feed)
+		}
+	}
+	for i := range e.tells {
+		feed := e.tells[i].feed()
+		if add(feed); e.whole[feed.Topic] {
+			add(routing.Feed{Topic: feed.Topic})
 		}
 	}
 	var subscribers [][]routing.SessionID
@@ -31,9 +37,34 @@ func (e *Events) pushes(ctx context.Context) (replies []*routing.Reply, ok bool)
 	}
 	for i := range e.tells {
 		t := &e.tells[i]
-		replies = e.push(replies, t, subscribers[places[t.feed()]])
+		feed := t.feed()
+		to := subscribers[places[feed]]
+		if e.whole[feed.Topic] && feed.Key != "" {
+			to = both(to, subscribers[places[routing.Feed{Topic: feed.Topic}]])
+		}
+		replies = e.push(replies, t, to)
 	}
 	return replies, true
+}
+
+// both are the sessions of two lists, each once.
+func both(some, others []routing.SessionID) []routing.SessionID {
+	switch {
+	case len(others) == 0:
+		return some
+	case len(some) == 0:
+		return others
+	}
+	all, in := slices.Clip(some), make(map[routing.SessionID]bool, len(some))
+	for _, session := range some {
+		in[session] = true
+	}
+	for _, session := range others {
+		if !in[session] {
+			all = append(all, session)
+		}
+	}
+	return all
 }
 
 func (t *told) feed() routing.Feed {

@@ -8,8 +8,12 @@ import (
 	"time"
 )
 
-// Feed is what a session subscribes to: the events of a topic about a key.
+// Feed is what a session subscribes to: the events of a topic about a key, or all of
+// them where the key is "".
 type Feed struct{ Topic, Key string }
+
+// whole is all of a feed's topic.
+func (f Feed) whole() Feed { return Feed{Topic: f.Topic} }
 
 // Subscription is a session's.
 type Subscription struct {
@@ -91,7 +95,9 @@ func (s *Session) Subscribe(feed Feed, done func(*Error)) *Error {
 		return e
 	}
 	switch {
-	case feed.Key == "" || len(feed.Key) > maxEntity:
+	case feed.Key == "" && !s.router.whole[feed.Topic]:
+		return refuse(InvalidParams, false, "say whose events: there are no subscriptions to all of the topic %q", feed.Topic)
+	case len(feed.Key) > maxEntity:
 		return refuse(InvalidParams, false, "a key has from 1 to %d bytes", maxEntity)
 	}
 	s.mu.Lock()
@@ -247,9 +253,12 @@ func (s *Session) takePushLocked(reply *Reply, path Path) {
 	case s.findLocked(reply) != nil, s.feeds != nil && slices.Contains(s.feeds.seen[:], reply.From):
 		r.drop(reply, DropDuplicate)
 		return
-	case s.feeds == nil || !s.hasFeedLocked(feed):
+	case s.feeds == nil || !s.hasFeedLocked(feed) && !s.hasFeedLocked(feed.whole()):
 		r.drop(reply, DropUnsubscribed)
 		r.table.Unsubscribe(Subscription{s.id, feed})
+		if r.whole[feed.Topic] {
+			r.table.Unsubscribe(Subscription{s.id, feed.whole()})
+		}
 		return
 	case len(reply.Body) > r.limits.Reply:
 		s.feeds.missed++

@@ -207,3 +207,37 @@ func TestSubscriptionsOutliveANode(t *testing.T) {
 		want(t, "still held", len(w.sessions[s.ID()].held), 0)
 	})
 }
+
+// A topic may be subscribed to without a key, where that is allowed: each event is pushed
+// once, under its own key, also to who follows that key as well, and after one of the two
+// subscriptions has ended.
+func TestAllOfATopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFeedBench(t, Limits{})
+		s, c := b.open(t, true)
+		all := Feed{Topic: "orders.events"}
+		if e := subscribed(t, s, all); word(e) != InvalidParams {
+			t.Errorf("where it is not allowed: %v", e)
+		}
+		b.whole["orders.events"] = true
+		for _, feed := range []Feed{all, orderEvents} {
+			if e := subscribed(t, s, feed); e != nil {
+				t.Fatal(e)
+			}
+		}
+		b.deliver(t, b.push(s, 1, `"a"`))
+		s.Unsubscribe(orderEvents)
+		b.deliver(t, b.push(s, 2, `"b"`))
+		got := c.outcomes()
+		if len(got) != 2 || got[0].Push.Feed != orderEvents || got[1].Push.Feed != orderEvents {
+			t.Fatalf("got %+v", got)
+		}
+		s.Unsubscribe(all)
+		b.deliver(t, b.push(s, 3, `"c"`))
+		want(t, "pushed", len(c.outcomes()), 2)
+		want(t, "dropped", b.counted.get("drops unsubscribed"), 1)
+		b.cluster.has(t, "subscribe orders.events ")
+		b.cluster.has(t, "unsubscribe orders.events ")
+		want(t, "subscriptions", b.Subscriptions(), 0)
+	})
+}

@@ -53,6 +53,7 @@ type Options struct {
 	Node     NodeID
 	Services []*Service
 	Feeds    []string // topics that sessions may subscribe to
+	Whole    []string // of these, topics of which they may have all events
 	// FeedRules say who may, by topic; one that is not in it is for everybody.
 	FeedRules map[string]*Rule
 	Producer  Producer
@@ -96,6 +97,7 @@ type Router struct {
 	waiters   waiters          // who waits for kept requests
 	unsent    *queue[*open]    // requests whose wait for an event is to be registered
 	feeds     map[string]*Rule // who may subscribe, by topic
+	whole     map[string]bool  // of these, those that may be subscribed to without a key
 	wishes    *queue[subscribing]
 }
 
@@ -109,6 +111,10 @@ func New(o Options) *Router {
 		keepers: keepers{queue: newQueue[*keeping]()},
 	}
 	r.wishes, r.feeds = newQueue[subscribing](), make(map[string]*Rule)
+	r.whole = make(map[string]bool)
+	for _, topic := range o.Whole {
+		r.whole[topic] = true
+	}
 	for _, topic := range o.Feeds {
 		r.feeds[topic] = o.FeedRules[topic]
 	}

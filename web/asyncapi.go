@@ -18,7 +18,7 @@ var socketMessages = []struct {
 	{"cancel", "$/cancel", true, "ends an open request", object{"id": idSchema}},
 	{"credit", "$/credit", true, "the client is ready for n more parts of a streamed answer", object{"id": idSchema, "n": object{"type": "integer"}}},
 	{"attach", "$/attach", true, "has the outcome of a request that was made elsewhere come as this message's own", object{"request": textSchema}},
-	{"subscribe", "$/subscribe", true, "has events of a topic that have this record key pushed, as $/push", feedParams},
+	{"subscribe", "$/subscribe", true, "has events of a topic that have this record key pushed, as $/push; without a key all, where that is allowed", feedParams},
 	{"unsubscribe", "$/unsubscribe", true, "ends that", feedParams},
 	{"ping", "$/ping", true, "is answered by $/pong", nil},
 	{"bye", "$/bye", true, "ends the session", nil},

@@ -71,7 +71,8 @@
 //
 // GET /events/{topic}?key=k is answered with server-sent events, those of a topic that
 // clients may subscribe to, else forbidden. They have no name, so that EventSource calls
-// onmessage; id: names the record, <topic>/<partition>/<offset>. The session that is
+// onmessage; without a key all of the topic's come, where that is allowed, each as an
+// object with key and data. id: names the record, <topic>/<partition>/<offset>. The session that is
 // subscribed lives as long as the connection: who comes back with the id of its last event
 // (Last-Event-ID) first gets what came behind that, read again from Kafka; or, where that
 // is more than is read again, or is not there, an event named missed, with the data -1, as

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -25,6 +26,7 @@ const (
 var (
 	errDrains    = errors.New("this node is going away")
 	errNoHistory = errors.New("events are not read again here")
+	errWhole     = errors.New("an event's place says nothing of a topic's other partitions")
 )
 
 // History reads events again for subscribers that were away.
@@ -86,7 +88,7 @@ func (s *Server) serveFeed(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, 0, e)
 		return
 	}
-	out := feeding{w: w}
+	out := feeding{w: w, keys: feed.Key == ""}
 	err := out.begin()
 	if last := r.Header.Get("Last-Event-ID"); err == nil && last != "" {
 		err = s.catchUp(r.Context(), feed, last, &out)
@@ -101,7 +103,7 @@ func (s *Server) serveFeed(w http.ResponseWriter, r *http.Request) {
 func readFeed(r *http.Request) (feed routing.Feed, e *routing.Error) {
 	topic, err := url.PathUnescape(mux.Vars(r)["topic"])
 	query, errQuery := url.ParseQuery(r.URL.RawQuery)
-	if err != nil || errQuery != nil || !query.Has("key") {
+	if err != nil || errQuery != nil || query.Has("key") && query.Get("key") == "" {
 		return feed, invalidParams("say which events: %s{topic}?key=…", feedsPath)
 	}
 	return routing.Feed{Topic: topic, Key: query.Get("key")}, nil
@@ -132,7 +134,11 @@ func (s *Server) catchUp(ctx context.Context, feed routing.Feed, last string, ou
 	defer context.AfterFunc(s.draining, cancel)()
 	after, err := routing.ParseRecordAt(last)
 	var missed routing.Backlog
-	if err == nil {
+	switch {
+	case err != nil:
+	case feed.Key == "":
+		err = errWhole
+	default:
 		missed, err = s.history.Since(ctx, feed, after)
 	}
 	switch {
@@ -183,6 +189,7 @@ type feeding struct {
 	batch []routing.Delivery
 	buf   []byte
 	has   routing.RecordAt // the client has what stands before it in its partition
+	keys  bool             // events of all keys: each comes with its own
 }
 
 // begin writes the status and the headers.
@@ -228,7 +235,7 @@ func (o *feeding) writeAll(session *routing.Session, to *pushed) error {
 			o.buf = appendMissed(o.buf, d.Push.Missed)
 		}
 		if !o.knows(d.Reply.From) {
-			o.buf = appendEvent(o.buf, d.Reply.From, d.Reply.Body)
+			o.buf = o.appendPushed(o.buf, d)
 		}
 	}
 	if len(o.buf) > 0 {
@@ -260,6 +267,17 @@ func appendEvent(dst []byte, at routing.RecordAt, body []byte) []byte {
 	dst = append(append(dst, "id: "...), at.String()...)
 	dst = append(dst, "\ndata: "...)
 	return append(appendOneLine(dst, body), "\n\n"...)
+}
+
+// appendPushed appends an event that is pushed. One of all of a topic's is an object with
+// its key and its data.
+func (o *feeding) appendPushed(dst []byte, d *routing.Delivery) []byte {
+	if !o.keys {
+		return appendEvent(dst, d.Reply.From, d.Reply.Body)
+	}
+	key, _ := json.Marshal(d.Push.Feed.Key) // any text is a JSON string
+	body := append(append([]byte(`{"key":`), key...), `,"data":`...)
+	return appendEvent(dst, d.Reply.From, append(appendOneLine(body, d.Reply.Body), '}'))
 }
 
 // appendMissed says how many events were dropped before the next.

@@ -115,7 +115,7 @@ func newGateway(t testing.TB, change func(*Options), more ...*routing.Service) *
 	}
 	rows := table.NewMemory()
 	o.Router = routing.New(routing.Options{
-		Node: "a", Producer: p, Table: rows, Observer: o.Observer, Feeds: []string{"orders.events"},
+		Node: "a", Producer: p, Table: rows, Observer: o.Observer, Feeds: []string{"orders.events", "stock.events"}, Whole: []string{"stock.events"},
 		Services: append(more,
 			&routing.Service{Name: "echo", Topic: "echo.requests", Timeout: 30 * time.Second, MaxTimeout: time.Minute},
 			&routing.Service{Name: "quick", Topic: "quick.requests", Timeout: time.Second, MaxTimeout: 2 * time.Second},

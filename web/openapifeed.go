@@ -4,7 +4,7 @@ package web
 func feedPath() object {
 	parameters := []object{
 		{"name": "topic", "in": "path", "required": true, "description": "one that clients may subscribe to", "schema": object{"type": "string"}},
-		{"name": "key", "in": "query", "required": true, "description": "the record key of the events", "schema": object{"type": "string", "minLength": 1}},
+		{"name": "key", "in": "query", "description": "the record key of the events; without it all of the topic's, where that is allowed, each as an object with key and data", "schema": object{"type": "string", "minLength": 1}},
 		{"name": "Last-Event-ID", "in": "header", "description": "the id of the newest event that the caller has: it gets those behind it, or is told by an event named missed that it has missed some", "schema": object{"type": "string"}},
 	}
 	return object{

@@ -88,7 +88,8 @@
 // # Subscriptions
 //
 // $/subscribe is answered with the result true once the gateway knows of it: events of
-// the topic with that record key are pushed from then on. A topic that is not configured
+// the topic with that record key, or all of the topic's where the configuration allows it
+// and no key is given, are pushed from then on. A topic that is not configured
 // for it is forbidden. Subscriptions are the session's: they go on after a resume, and
 // end with it. event names the record: a client that resumes may get one twice, and
 // drops it by that. Where a node dies, events can change places; within a partition

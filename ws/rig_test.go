@@ -36,7 +36,7 @@ type rig struct {
 func newRig(t testing.TB, o Options) *rig {
 	r := &rig{t: t, topics: newTopics(), counted: &counted{}, pipes: newPipes(), table: &oneNode{Memory: table.NewMemory()}}
 	o.Router = routing.New(routing.Options{
-		Node: "a", Producer: r.topics, Table: r.table, Observer: r.counted, Services: r.topics.services(), Feeds: []string{"orders.events"},
+		Node: "a", Producer: r.topics, Table: r.table, Observer: r.counted, Services: r.topics.services(), Feeds: []string{"orders.events", "stock.events"}, Whole: []string{"stock.events"},
 		Limits: routing.Limits{OpenRequests: o.OpenRequests},
 	})
 	if o.Observer == nil {

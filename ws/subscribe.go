@@ -40,18 +40,19 @@ func (c *conn) unsubscribe(p *parser, params []byte) (bool, *routing.Error) {
 	return c.session.Unsubscribe(feed), nil
 }
 
-// feed reads params that name a topic and a key.
+// feed reads params that name a topic, and a key unless all of the topic is meant.
 func (p *parser) feed(params []byte) (feed routing.Feed, e *routing.Error) {
 	if params == nil {
 		return feed, badParams("params.topic and params.key are missing")
 	}
+	keyed := false
 	e = p.each(params, "params", func(name, value []byte) *routing.Error {
 		var at *string
 		switch string(unquote(name)) {
 		case "topic":
 			at = &feed.Topic
 		case "key":
-			at = &feed.Key
+			at, keyed = &feed.Key, true
 		default:
 			return nil
 		}
@@ -61,7 +62,7 @@ func (p *parser) feed(params []byte) (feed routing.Feed, e *routing.Error) {
 		*at = string(unquote(value))
 		return nil
 	})
-	if e == nil && (feed.Topic == "" || feed.Key == "") {
+	if e == nil && (feed.Topic == "" || keyed && feed.Key == "") {
 		e = badParams("params.topic and params.key must not be empty")
 	}
 	return feed, asParams(e)

@@ -66,3 +66,21 @@ func TestSubscribeRefused(t *testing.T) {
 		}
 	})
 }
+
+// Without a key all of a topic is subscribed to, where that is allowed, and each event
+// says whose it is.
+func TestSubscribeToAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		c, w := r.hello(`{}`)
+		same(t, "answer", c.ask(`{"jsonrpc":"2.0","id":1,"method":"$/subscribe","params":{"topic":"stock.events"}}`), `{"jsonrpc":"2.0","id":1,"result":true}`)
+		at := routing.RecordAt{Topic: "stock.events", Partition: 1, Offset: 4}
+		r.router.Deliver(t.Context(), []*routing.Reply{{
+			ID: routing.PushID(routing.SessionID(w.Session), at), Final: true, Body: []byte("5"), From: at,
+			Headers: []routing.Header{{Key: routing.PushKey, Value: []byte("tea")}},
+		}})
+		same(t, "push", c.hear(), `{"jsonrpc":"2.0","method":"$/push","params":{"topic":"stock.events","key":"tea","event":"stock.events/1/4","data":5},"seq":1}`)
+		same(t, "an empty key", parse(t, c.ask(`{"jsonrpc":"2.0","id":2,"method":"$/subscribe","params":{"topic":"stock.events","key":""}}`)).Error.Data.Code, "invalid_params")
+		same(t, "unsubscribed", c.ask(`{"jsonrpc":"2.0","id":3,"method":"$/unsubscribe","params":{"topic":"stock.events"}}`), `{"jsonrpc":"2.0","id":3,"result":true}`)
+	})
+}

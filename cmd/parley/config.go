@@ -146,6 +146,7 @@ type EventsConfig struct {
 type SubscriptionsConfig struct {
 	Topics []string `key:"topics" help:"topics of events that clients may subscribe to, by the events' record keys"`
 	Allow  Rules    `key:"allow" help:"who may, by topic: CEL over claims and subject, as a service's allow"`
+	Whole  []string `key:"whole" help:"of these, topics whose events clients may have all, without a key"`
 	Max    int      `key:"max" help:"subscriptions a node; more are overloaded"`
 	Replay Size     `key:"replay" help:"bytes of a topic's partition that are read again for subscribers over HTTP that come back; 0: they are told that they have missed something"`
 }

@@ -26,6 +26,7 @@ func TestExample(t *testing.T) {
 	want.Kafka.SASL, want.Origins, want.Nodes = SASLConfig{}, []string{}, []string{}
 	want.Auth.JWT.Algorithms, want.Auth.JWT.Keys, want.Auth.JWT.JWKS = []string{}, []string{}, []string{}
 	want.Redis.Cluster, want.Redis.Sentinel.Addresses, want.Subscriptions.Topics = []string{}, []string{}, []string{}
+	want.Subscriptions.Whole = []string{}
 	want.Services = map[string]ServiceConfig{"orders": defaultService("orders"), "basket": defaultService("basket")}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

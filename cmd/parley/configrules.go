@@ -159,6 +159,11 @@ func (k *checker) answer(key string, e EventsConfig) {
 func (k *checker) subscriptions() {
 	k.allowFeeds(k.config.Subscriptions)
 	between(k, "subscriptions.max", k.config.Subscriptions.Max, 1, 100_000_000)
+	for _, topic := range k.config.Subscriptions.Whole {
+		if !slices.Contains(k.config.Subscriptions.Topics, topic) {
+			k.beside("subscriptions.whole", "subscriptions.topics", topic, "one of subscriptions.topics")
+		}
+	}
 	between(k, "subscriptions.replay", k.config.Subscriptions.Replay, 0, 1<<30)
 	for _, topic := range k.config.Subscriptions.Topics {
 		if topic == k.config.Kafka.ReplyTopic {

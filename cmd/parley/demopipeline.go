@@ -256,7 +256,7 @@ func pipelineFlags() []string {
 		service + ".answer.events.topic", checkoutEvents,
 		service + ".answer.events.key", checkoutKey, service + ".answer.events.until", checkoutUntil,
 		"--services." + statusService + ".answer.view.topic", checkoutEvents, "--services." + statusService + ".answer.view.until", statusUntil, "--services." + statusService + ".description", "Answers with an order's newest event.",
-		"--subscriptions.topics", checkoutEvents,
+		"--subscriptions.topics", checkoutEvents, "--subscriptions.whole", checkoutEvents,
 	}
 }
 

@@ -63,7 +63,7 @@ func (n *node) joinEvents() (err error) {
 		RepliesOptions: kafka.RepliesOptions{
 			Group: k.Group + ".events", Protocol: k.GroupProtocol, Node: n.router.Node(), Boot: n.boot, Observer: n.metrics, Tell: n.failover.Tell, SharedTime: n.table.SharedTime,
 		},
-		Services: services, Waits: n.table, Topics: topics, Feeds: n.table, To: n.router,
+		Services: services, Waits: n.table, Topics: topics, Whole: n.cfg.Subscriptions.Whole, Feeds: n.table, To: n.router,
 	})
 	if err != nil {
 		return fmt.Errorf("configure the event consumer: %w", err)

@@ -227,7 +227,7 @@ func (n *node) joinKafka() (err error) {
 	}
 	n.router = routing.New(routing.Options{
 		Node: routing.NodeID(n.cfg.Node), Services: services, Producer: n.producer, Table: n.table, Observer: n.metrics, Log: n.log,
-		Responders: n.present, Feeds: n.cfg.Subscriptions.Topics, FeedRules: n.feedRules(),
+		Responders: n.present, Feeds: n.cfg.Subscriptions.Topics, Whole: n.cfg.Subscriptions.Whole, FeedRules: n.feedRules(),
 		Limits: routing.Limits{
 			OpenRequests: n.cfg.Sessions.OpenRequests, InFlight: n.cfg.Limits.InFlight, Sessions: n.cfg.Limits.Sessions, Reply: int(n.cfg.Sessions.Frame),
 			Resume: time.Duration(n.cfg.Sessions.Resume), Unacked: int(n.cfg.Sessions.SendQueue),

@@ -35,6 +35,30 @@ var feeds = []story{
 			eventually(t, "nor a key", func() bool { return h.Client.Exists(t.Context(), "parley:{s:orders.events}").Val() == 0 })
 		}
 	}},
+	// All of a topic is a feed of its own, beside those of its keys.
+	{name: "subscribe to all", tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a"})
+		s, other := newSession(), newSession()
+		must(t, n.Open(t.Context(), s))
+		must(t, n.Open(t.Context(), other))
+		all, one := routing.Feed{Topic: "orders.events"}, routing.Feed{Topic: "orders.events", Key: "o-1"}
+		for _, err := range n.Subscribe(t.Context(), []routing.Subscription{{Session: s.ID, Feed: all}, {Session: other.ID, Feed: one}}) {
+			must(t, err)
+		}
+		found := subscribers(t, n, one, all, routing.Feed{Topic: "stock"})
+		want(t, "of one", found[0][0], other.ID)
+		want(t, "of all", found[1][0], s.ID)
+		want(t, "how many", len(found[0])+len(found[1])+len(found[2]), 2)
+		if h.Client != nil {
+			b := h.start(t, table.Options{Node: "b"})
+			got, err := b.Resume(t.Context(), resumption(s))
+			must(t, err)
+			want(t, "taken along", got.Feeds[0], all)
+		}
+		n.Unsubscribe(routing.Subscription{Session: s.ID, Feed: all})
+		eventually(t, "nobody has all", func() bool { return len(subscribers(t, n, all)[0]) == 0 })
+		want(t, "of one", len(subscribers(t, n, one)[0]), 1)
+	}},
 	// A session takes its subscriptions along.
 	{name: "resume subscribed", shared: true, tell: func(t *testing.T, h Harness) {
 		a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})

@@ -130,7 +130,7 @@ export class Client extends EventTarget {
     return read((more) => this.request(service, params, { ...options, ...more }), (id) => this.#give(this.#open.get(id)), window);
   }
 
-  /** Has the events of a topic with a record key pushed: `for await (const { data } of …)`. @param {string} topic @param {string} key */
+  /** Has the events of a topic with a record key pushed, or all of them: `for await (const { data } of …)`. @param {string} topic @param {string} [key] */
   subscribe(topic, key) {
     return this.#feeds.subscribe(topic, key);
   }

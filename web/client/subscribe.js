@@ -31,7 +31,7 @@ export class Subscription {
   #wake = () => {};
   #left;
 
-  /** @param {string} topic @param {string} key @param {(subscription: Subscription) => void} left is told once that it has ended */
+  /** @param {string} topic @param {string|undefined} key @param {(subscription: Subscription) => void} left is told once that it has ended */
   constructor(topic, key, left) {
     this.topic = topic;
     this.key = key;
@@ -94,7 +94,7 @@ export class Feeds {
     this.#request = request;
   }
 
-  /** @param {string} topic @param {string} key */
+  /** @param {string} topic @param {string} [key] without it all of the topic */
   subscribe(topic, key) {
     const subscription = new Subscription(topic, key, (left) => this.#left(left));
     this.#all.add(subscription); // a push may be faster than the confirmation
@@ -109,7 +109,7 @@ export class Feeds {
     return subscription;
   }
 
-  /** @param {string} topic @param {string} key @returns {Promise<any>} */
+  /** @param {string} topic @param {string} [key] @returns {Promise<any>} */
   async #make(topic, key) {
     for (let tries = 1; ; tries++) {
       try {
@@ -122,7 +122,7 @@ export class Feeds {
 
   /** @param {Push} push */
   take(push) {
-    for (const subscription of this.#of(push)) subscription.take(push);
+    for (const subscription of [...this.#of(push), ...this.#of({ topic: push.topic })]) subscription.take(push);
   }
 
   /** Subscribes anew: the session is another one. */
@@ -146,7 +146,7 @@ export class Feeds {
     }
   }
 
-  /** @param {{topic: string, key: string}} feed */
+  /** @param {{topic: string, key?: string}} feed */
   #of({ topic, key }) {
     return [...this.#all].filter((subscription) => subscription.topic === topic && subscription.key === key);
   }

@@ -10,7 +10,7 @@ const (
 	unsubscribeMethod = "$/unsubscribe"
 )
 
-// feed is what is subscribed to.
+// feed is what is subscribed to; key is "" for all of the topic.
 type feed struct{ topic, key string }
 
 // pushedLocked queues an event, unless it is one that a resumed session sends again.
@@ -55,10 +55,14 @@ func (l *link) push(p *parser, m *message) error {
 	defer c.mu.Unlock()
 	if err == nil {
 		at := feed{push.Topic, push.Key}
-		for _, s := range c.subs[at] {
+		subs := c.subs[at]
+		if push.Key != "" {
+			subs = slices.Concat(subs, c.subs[feed{topic: push.Topic}])
+		}
+		for _, s := range subs {
 			s.pushedLocked(push)
 		}
-		if len(c.subs[at]) == 0 {
+		if len(subs) == 0 {
 			l.unsubscribeLocked(at)
 		}
 	}
@@ -119,8 +123,10 @@ func (l *link) unsubscribeLocked(at feed) {
 func (f feed) params() ([]byte, *Error) {
 	t := texts{dst: []byte(`{"topic":`)}
 	t.quote(f.topic)
-	t.dst = append(t.dst, `,"key":`...)
-	t.quote(f.key)
+	if f.key != "" {
+		t.dst = append(t.dst, `,"key":`...)
+		t.quote(f.key)
+	}
 	if t.err != nil {
 		return nil, failed("invalid_params", NotSent, "all texts must be UTF-8")
 	}

@@ -25,7 +25,7 @@ type node struct {
 func newNode(t testing.TB, n *network, name string, table *table) *node {
 	g := &node{t: t, topics: newTopics(name)}
 	g.router = routing.New(routing.Options{
-		Node: routing.NodeID(name), Producer: g.topics, Table: table, Services: g.topics.services(), Feeds: []string{"orders.events"},
+		Node: routing.NodeID(name), Producer: g.topics, Table: table, Services: g.topics.services(), Feeds: []string{"orders.events", "stock.events"}, Whole: []string{"stock.events"},
 	})
 	g.topics.router = g.router
 	g.router.SetHomes(routing.NewHomes(4, []int32{0, 1}))

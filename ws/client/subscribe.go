@@ -27,7 +27,7 @@ const (
 	subsAgain  = time.Second // before a subscription that cannot be made is tried again
 )
 
-// Subscription has the events of a topic about a key, from Subscribe on, each once. It is
+// Subscription has the events of a topic about a key, or all of them, from Subscribe on, each once. It is
 // for one goroutine at a time, but for Close.
 //
 // It outlives sockets and nodes like the session. Where the session itself is lost, the
@@ -50,7 +50,7 @@ type Subscription struct {
 }
 
 // Subscribe has the events of a topic pushed whose record key is key, from the moment
-// that it returns. The topic must be one that the gateway lets clients subscribe to:
+// that it returns; all of them where key is "", if the gateway allows that. The topic must be one that the gateway lets clients subscribe to:
 // else forbidden. The error is an *Error, or ctx.Err().
 func (c *Client) Subscribe(ctx context.Context, topic, key string) (*Subscription, error) {
 	s := &Subscription{c: c, feed: feed{topic, key}, woken: make(chan struct{}, 1), seen: make(map[string]bool)}

@@ -151,3 +151,35 @@ func TestSubscriberSleeps(t *testing.T) {
 		same(t, "the next", next(t, s), "orders.events/2/1500 0 500")
 	})
 }
+
+// All of a topic comes to who subscribed to it, and to who follows one of its keys what
+// is about that.
+func TestSubscribeToAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		g := newNode(t, n, "a", newTable())
+		c := dial(t, n.options("a"))
+		if _, err := c.Subscribe(t.Context(), "orders.events", ""); err == nil {
+			t.Error("all of a topic, where that is not allowed")
+		}
+		all, err := c.Subscribe(t.Context(), "stock.events", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tea, err := c.Subscribe(t.Context(), "stock.events", "tea")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, key := range []string{"tea", "mug"} {
+			at := routing.RecordAt{Topic: "stock.events", Offset: int64(i)}
+			g.router.Deliver(t.Context(), []*routing.Reply{{
+				ID: routing.PushID(routing.SessionID(c.Session()), at), Final: true, Body: []byte("1"), From: at,
+				Headers: []routing.Header{{Key: routing.PushKey, Value: []byte(key)}},
+			}})
+		}
+		same(t, "all", next(t, all)+", "+next(t, all), "stock.events/0/0 1 0, stock.events/0/1 1 0")
+		same(t, "tea", next(t, tea), "stock.events/0/0 1 0")
+		all.Close()
+		same(t, "closed", next(t, all), "cancelled")
+	})
+}

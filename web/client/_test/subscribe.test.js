@@ -133,3 +133,22 @@ test('of events that no loop takes so many wait; the next says how many were dro
   await settle();
   assert.deepEqual(taken[1000], { data: 2000, missed: 10 });
 });
+
+test('all of a topic comes to who names no key, besides those who follow one', async () => {
+  const socket = dial();
+  socket.welcome();
+  const all = client.subscribe('orders.events');
+  const one = client.subscribe('orders.events', 'o-1');
+  assert.deepEqual(socket.take().map(({ params }) => params), [{ topic: 'orders.events' }, feed]);
+  socket.push({ id: 1, result: true });
+  socket.push({ id: 2, result: true });
+  await one.ready;
+  const [a, b] = [take(all), take(one)];
+  push(socket, 1);
+  push(socket, 2, { key: 'o-2' });
+  await settle();
+  assert.deepEqual([a.taken, b.taken], [[1, 2], [1]]);
+  all.close();
+  await settle();
+  assert.deepEqual(socket.take().filter(({ method }) => method === '$/unsubscribe').map(({ params }) => params), [{ topic: 'orders.events' }]);
+});
