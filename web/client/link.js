@@ -3,6 +3,8 @@
 import { afterClose } from './wire.js';
 
 const BACKOFF_FIRST = 500; // all in milliseconds
+const PROMPTLY = 100; // the longest wait before a try at once
+const PROMPT_TRIES = 3; // of these at most
 const BACKOFF_LONGEST = 20_000;
 const STEADY = 30_000; // up for so long, the next loss is a first one again
 const CROWDED = 10_000; // the least to wait where the gateway has too much to do
@@ -33,7 +35,8 @@ export class Link {
   /** @type {typeof WebSocket} */ #WebSocket;
   /** @type {Host} */ #host;
   /** @type {WebSocket|undefined} the one in use; events of others are ignored */ #socket;
-  /** Sockets lost in a row. */ #losses = 0;
+  /** Tries at once since a socket was steady. */ #prompt = 0;
+  /** Sockets lost in a row, besides those. */ #losses = 0;
   /** The newest token was refused, and no socket welcomed since. */ #refused = false;
   /** @type {number|undefined} when the socket was welcomed */ #since;
   /** @type {ReturnType<typeof setTimeout>|undefined} the next socket */ #retry;
@@ -122,7 +125,7 @@ export class Link {
 
   /** @param {number} code @param {string} reason */
   #lost(code, reason) {
-    if (this.#since !== undefined && Date.now() - this.#since >= STEADY) this.#losses = 0;
+    if (this.#since !== undefined && Date.now() - this.#since >= STEADY) this.#prompt = this.#losses = 0;
     this.#drop();
     if (ELSEWHERE.has(code)) this.useNext();
     let next = afterClose(code);
@@ -131,13 +134,21 @@ export class Link {
     this.#refused ||= next === 'token';
     if (next === 'stop') return this.#host.closed(code, reason, next);
 
-    const delay = this.#pause(next);
+    const delay = this.#pause(code, next);
     this.#retry = setTimeout(() => this.open(), delay);
     this.#host.closed(code, reason, next, delay);
   }
 
-  /** Full jitter: many clients that lose the same node do not come back together. @param {string} next */
-  #pause(next) {
+  /**
+   * A socket that has died without a word says that its node may be gone, and nothing of the others: each is tried once,
+   * almost at once. Then full jitter: many clients that lose the same node do not come back together.
+   * @param {number} code @param {string} next
+   */
+  #pause(code, next) {
+    if (code === 1006 && this.#losses === 0 && this.#prompt < Math.min(this.#urls.length, PROMPT_TRIES)) {
+      this.#prompt++;
+      return Math.random() * PROMPTLY;
+    }
     const ceiling = Math.min(BACKOFF_LONGEST, BACKOFF_FIRST * 2 ** this.#losses++);
     return Math.random() * ceiling + (next === 'later' ? CROWDED : 0);
   }

@@ -52,6 +52,8 @@
 // A lost socket is replaced after a random time, rand(0, min(20 s, 0.5 s*2^n)),
 // where n counts losses in a row and is 0 again once a socket has lived for 30 s;
 // by another node than the one that was lost, where there are several, at random.
+// Where it died without a close frame, each URL, and three at most, is tried within
+// 100 ms before that.
 // A node that drains asks its clients to go ($/goaway): the client moves at a
 // random moment in the time that the node gives, and closes the old socket
 // politely, so that nothing is on its way in it. Close codes mean:

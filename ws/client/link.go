@@ -61,6 +61,7 @@ type ended struct {
 	ready  bool          // it had been welcomed
 	lived  time.Duration // since then
 	moved  bool          // we left it
+	died   bool          // without a word from the gateway
 }
 
 // dial makes the handshake.

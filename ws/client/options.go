@@ -32,7 +32,7 @@ type Options struct {
 	AckAfter time.Duration // the longest that a message waits for its acknowledgement: 250 ms
 	AckEvery int           // messages that are acknowledged at once: 32
 
-	BackoffFirst   time.Duration // the ceiling of the first random wait: 500 ms
+	BackoffFirst   time.Duration // the ceiling of the first random wait, tries at once aside: 500 ms
 	BackoffLongest time.Duration // of all of them: 20 s
 	BackoffCrowded time.Duration // more, where the gateway has too much to do: 10 s
 	Steady         time.Duration // after so long the next loss is a first one again: 30 s

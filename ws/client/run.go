@@ -12,7 +12,8 @@ import (
 // keeper is what the goroutine that keeps the client connected has for itself.
 type keeper struct {
 	first   chan error // what Dial waits for; nil once it has it
-	losses  int        // sockets lost in a row
+	prompt  int        // tries at once since a socket was steady
+	losses  int        // sockets lost in a row, besides those
 	lostAt  time.Time  // when the last socket was lost that had been welcomed
 	refused []error    // by the nodes that Dial has tried
 	denied  bool       // the newest token was refused, and no socket welcomed since
@@ -73,9 +74,10 @@ func (c *Client) connect(url string) (e ended) {
 	l, err := c.dial(ctx, url)
 	c.event(Event{Kind: EventDial, URL: url, Err: err})
 	if err != nil {
-		return ended{code: lostCode, err: err}
+		return ended{code: lostCode, err: err, died: true}
 	}
 	e = l.run(c.o.Welcome-time.Since(began), h)
+	e.died = e.code == lostCode
 	if e.ready {
 		c.denied = false
 		c.greet() // where the socket was lost at once, watch may not have
@@ -135,7 +137,7 @@ func (c *Client) comeBack(e ended) bool {
 	if next == renew {
 		c.forget("the session is gone")
 	}
-	delay := c.pause(next, e.lived)
+	delay := c.pause(next, e)
 	c.o.Log.Warn("the connection is lost", "node", c.Node(), "err", e.err, "next", delay)
 	c.become(Waiting, delay)
 	select {
@@ -159,11 +161,23 @@ func (c *Client) forget(why string) {
 	c.forgetLocked(why)
 }
 
-// pause is how long to wait. Full jitter: many clients that lose the same node
-// do not come back together.
-func (c *Client) pause(next next, lived time.Duration) time.Duration {
-	if lived >= c.o.Steady {
-		c.losses = 0
+const (
+	// promptly is the longest wait before a try at once.
+	promptly = 100 * time.Millisecond
+	// promptTries is how many of them there are at most.
+	promptTries = 3
+)
+
+// pause is how long to wait. A socket that has died without a word says that its node
+// may be gone, and nothing of the others: each is tried once, almost at once. Then
+// full jitter: many clients that lose the same node do not come back together.
+func (c *Client) pause(next next, e ended) time.Duration {
+	if e.lived >= c.o.Steady {
+		c.prompt, c.losses = 0, 0
+	}
+	if e.died && c.losses == 0 && c.prompt < min(len(c.o.URLs), promptTries) {
+		c.prompt++
+		return rand.N(min(promptly, c.o.BackoffFirst))
 	}
 	ceiling := c.o.BackoffLongest
 	if c.losses < 16 {

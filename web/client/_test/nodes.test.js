@@ -41,6 +41,28 @@ test('a node that is gone is left for the next in the list, in turn', () => {
   assert.equal(client.url, 'ws://b/ws');
 });
 
+test('each node is tried once at once, then all are waited for', () => {
+  dial().welcome();
+  const visited = [];
+  for (const wait of [50, 50, 50, 250, 500]) {
+    newest().lose(1006);
+    const count = sockets.length;
+    mock.timers.tick(wait - 1);
+    assert.equal(sockets.length, count, `not before ${wait} ms`);
+    mock.timers.tick(1);
+    visited.push(newest().url);
+  }
+  assert.deepEqual(visited, ['ws://b/ws', 'ws://c/ws', 'ws://a/ws', 'ws://b/ws', 'ws://c/ws']);
+  newest().welcome({ resumed: true });
+  mock.timers.tick(20_000);
+  newest().push({ method: '$/pong' });
+  mock.timers.tick(10_000);
+  newest().lose(1006);
+  const count = sockets.length;
+  mock.timers.tick(50);
+  assert.equal(sockets.length, count + 1, 'it was steady');
+});
+
 test('a socket that is lost while its node is well goes back to it', () => {
   dial().welcome();
   for (const code of [4000, 4413, 4408]) {
