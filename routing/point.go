@@ -13,5 +13,6 @@ const (
 	PointResumed  Point = "resumed"  // a session is this node's, and its client has not been welcomed
 	PointDraining Point = "draining" // clients were told to go, and some have not gone
 	PointDrained  Point = "drained"  // all clients are gone, and nothing is committed or left
+	PointDeparted Point = "departed" // a node is known to be dead, and its consumer group is not told
 	PointBuried   Point = "buried"   // a dead node's inbox was routed again, and is still there
 )

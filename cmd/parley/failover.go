@@ -2,21 +2,21 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"parley/kafka"
-	"parley/routing"
+	"parley/routing/table"
 )
 
 // failover is what a node does when it hears of others, or of Redis: it makes the
 // consumer group follow at once, instead of after its own timeouts. It implements
-// table.Watcher; its methods do not block.
+// table.Watcher; only Left blocks.
 type failover struct {
 	node *node
-	gone chan kafka.Member // members of nodes that died; this node is to remove them
-	lost chan struct{}     // Redis may have lost what it had
-	tell chan struct{}     // all nodes are to nudge
+	lost chan struct{} // Redis may have lost what it had
+	tell chan struct{} // all nodes are to nudge
 }
 
 // rewindBy is how far the reply consumers go back when Redis has lost what was held
@@ -25,18 +25,39 @@ type failover struct {
 const rewindBy = time.Minute
 
 func newFailover(n *node) *failover {
-	return &failover{node: n, gone: make(chan kafka.Member, 64), lost: make(chan struct{}, 1), tell: make(chan struct{}, 1)}
+	return &failover{node: n, lost: make(chan struct{}, 1), tell: make(chan struct{}, 1)}
 }
 
-// Left has a dead node's member removed from the group. What its lease carried is
-// the client id of that member.
-func (f *failover) Left(node routing.NodeID, boot, member string) {
-	f.node.log.Info("the consumer group is told of a dead node", "gone", string(node), "boot", boot, "member", member)
-	select {
-	case f.gone <- kafka.Member{ClientID: member}:
-	default:
-		f.node.log.Error("too many nodes are gone at a time: the group finds out by itself", "gone", string(node))
+// removalTimeout bounds one try to take dead members out of their groups.
+const removalTimeout = 5 * time.Second
+
+// Left takes the members of dead nodes out of the consumer groups, all together: one
+// that stays holds up the rebalance for the others. What a lease carries is the client
+// id of its node's members.
+func (f *failover) Left(ctx context.Context, gone []table.Departed) error {
+	began := time.Now()
+	members := make([]kafka.Member, len(gone))
+	for i, d := range gone {
+		members[i].ClientID = d.Member
 	}
+	ctx, cancel := context.WithTimeout(ctx, removalTimeout)
+	defer cancel()
+	of := f.node.members()
+	failed := make([]error, len(of))
+	var removing sync.WaitGroup
+	for i := range of {
+		removing.Go(func() { failed[i] = of[i].RemoveMembers(ctx, members) })
+	}
+	removing.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	f.Tell()
+	for _, d := range gone {
+		f.node.log.Info("a dead node is out of the consumer groups", "gone", string(d.Node), "boot", d.Boot, "member", d.Member,
+			"after", time.Since(began).Round(time.Millisecond))
+	}
+	return nil
 }
 
 // Changed asks the group for its news.
@@ -76,8 +97,6 @@ func (f *failover) run(ctx context.Context) error {
 			return nil
 		case <-f.tell:
 			f.publish(ctx)
-		case first := <-f.gone:
-			f.remove(ctx, first)
 		case <-f.lost:
 			f.node.log.Warn("Redis may have lost replies: those of the last minute are routed again", "by", rewindBy)
 			for _, m := range f.node.members() {
@@ -85,31 +104,6 @@ func (f *failover) run(ctx context.Context) error {
 					f.node.log.Error("replies could not be routed again", "err", err)
 				}
 			}
-		}
-	}
-}
-
-// togetherWithin is how long after the first of several dead nodes the others are heard of.
-const togetherWithin = 5 * time.Millisecond
-
-// remove takes dead members out of the group, all together: one that stays holds
-// up the rebalance for the others.
-func (f *failover) remove(ctx context.Context, first kafka.Member) {
-	members := []kafka.Member{first}
-	together := time.After(togetherWithin)
-	for more := true; more; {
-		select {
-		case m := <-f.gone:
-			members = append(members, m)
-		case <-together:
-			more = false
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	for _, of := range f.node.members() {
-		if err := of.RemoveMembers(ctx, members); err != nil {
-			f.node.log.Error("dead members stay in the group until their sessions expire", "err", err)
 		}
 	}
 }

@@ -21,6 +21,7 @@ func (r *Redis) letGo(to Node) {
 	r.queue.discard(errRemoved) // what came meanwhile, under the old boot
 	r.standing.clear()
 	r.graves.clear()
+	r.departures.clear()
 	r.inbox.forget()
 	to.Removed()
 }
@@ -34,6 +35,7 @@ func (r *Redis) goOn() {
 	r.newBoot()
 	r.rebuilt.setReclaim()
 	r.graves.clear()
+	r.departures.clear()
 	r.inbox.rewind()
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"parley/routing"
 )
@@ -16,8 +17,9 @@ type census struct {
 	removed bool  // the others took this process for dead
 	rival   bool  // another process uses this node's name
 	members map[routing.NodeID]string
-	left    []departed
-	graves  []grave // that this node is to look after
+	left    []Departed    // that this node is to clean up after
+	graves  []grave       // that this node is to look after
+	soon    time.Duration // until then there may be news; 0 for none soon
 }
 
 // grave is what is left to do for a process that was removed.
@@ -33,7 +35,7 @@ var errCensus = errors.New("the lease script answered something else")
 
 // parseCensus reads the answer of lease.lua.
 func parseCensus(answer []any) (*census, error) {
-	if len(answer) != 6 {
+	if len(answer) != 7 {
 		return nil, errCensus
 	}
 	c := &census{members: make(map[routing.NodeID]string)}
@@ -58,13 +60,20 @@ func parseCensus(answer []any) (*census, error) {
 	}
 	for node, record := range pairs(answer[4]) {
 		boot, member, _ := strings.Cut(record, " ")
-		c.left = append(c.left, departed{routing.NodeID(node), boot, member})
+		c.left = append(c.left, Departed{routing.NodeID(node), boot, member})
 	}
 	graves, _ := answer[5].([]any)
 	for _, g := range graves {
 		text, _ := g.(string)
 		boot, node, _ := strings.Cut(text, " ")
 		c.graves = append(c.graves, grave{routing.NodeID(node), boot})
+	}
+	if soon, _ := answer[6].(string); soon != "" {
+		ms, err := strconv.ParseInt(soon, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errCensus, err)
+		}
+		c.soon = max(time.Duration(ms)*time.Millisecond, time.Millisecond)
 	}
 	return c, nil
 }

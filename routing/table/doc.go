@@ -19,6 +19,8 @@
 //	{parley:nodes}:members hash        node -> boot and what its lease carries
 //	{parley:nodes}:removed hash        boot and node that were taken for dead -> when
 //	{parley:nodes}:graves  hash        boot and node whose inbox is to be routed again -> boot of who does
+//	{parley:nodes}:departed  hash      boot and node that are gone without leaving -> boot of who cleans up after them, since when,
+//	                                   and what the lease carried
 //
 // A person reads a session with redis-cli HGETALL 'parley:{…}'. A row's value
 // is "<service> <deadline> <digest>[@<entity>] <client id>"; one that follows a kept request has
@@ -81,11 +83,18 @@
 // Redis comes back from a stall all leases have ended, and every node gets the
 // time to return. Until it is removed, a node counts as alive.
 //
-// Who removes a node is told (Watcher.Left), has the others look (the notice
-// "nodes"; each would see it at its next renewal, a quarter of a lease later), and
-// keeps the dead one's grave: it routes the inbox again, and deletes the entries
-// that are safe elsewhere. A grave whose keeper is no member any more is taken up
-// by the next node that renews.
+// A renewal also says when the next lease ends, and who knows that looks then and not
+// at its own next renewal.
+//
+// Who removes a node has the others look (the notice "nodes"; each would see it at its
+// next renewal, a quarter of a lease later), and has two things to do. It is told to
+// clean up (Watcher.Left), until it says that it has: until then the dead one is among
+// the departed. And it keeps the dead one's grave: it routes the inbox again, and
+// deletes the entries that are safe elsewhere. Either is noted in Redis before it is
+// begun, and may be done twice. So a node that dies in the midst of it costs no more
+// than its own lease: what is left is taken up by the next node that renews once its
+// keeper is no member any more. Nor does cleaning up wait for a keeper that lives and
+// cannot, as Kafka may be away from it alone: after a lease another begins as well.
 //
 // A process that finds itself among the removed goes on as a new boot. What it
 // does about its sessions depends on what it did meanwhile, which it knows by its

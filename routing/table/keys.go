@@ -14,9 +14,10 @@ const (
 	nodesKey = "parley:nodes"
 
 	// These share the slot of nodesKey.
-	membersKey = "{parley:nodes}:members"
-	removedKey = "{parley:nodes}:removed"
-	gravesKey  = "{parley:nodes}:graves"
+	membersKey  = "{parley:nodes}:members"
+	removedKey  = "{parley:nodes}:removed"
+	gravesKey   = "{parley:nodes}:graves"
+	departedKey = "{parley:nodes}:departed"
 )
 
 func sessionKey(id routing.SessionID) string    { return "parley:{" + string(id) + "}" }
@@ -24,8 +25,11 @@ func heldKey(id routing.SessionID) string       { return "parley:{" + string(id)
 func inboxKey(node routing.NodeID) string       { return "parley:inbox:" + string(node) }
 func rowField(n uint64) string                  { return "r:" + strconv.FormatUint(n, 10) }
 func nodeKeys() []string                        { return []string{nodesKey, membersKey} }
-func leaseKeys() []string                       { return []string{nodesKey, membersKey, removedKey, gravesKey} }
 func sessionKeys(id routing.SessionID) []string { return []string{sessionKey(id), heldKey(id)} }
+
+func leaseKeys() []string {
+	return []string{nodesKey, membersKey, removedKey, gravesKey, departedKey}
+}
 
 // rowTime is how a row's deadline is written: UTC, to the millisecond.
 const rowTime = "2006-01-02T15:04:05.000Z"

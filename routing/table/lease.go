@@ -22,6 +22,7 @@ type lease struct {
 	clock   int64     // Redis's, Unix ms, at renewed
 	since   int64     // by Redis's clock: since then the lease has never lapsed
 	members map[routing.NodeID]string
+	soon    time.Duration // after renewed there may be news of other nodes; 0 for none soon
 }
 
 func (l *lease) init(member string) { l.member, l.wake = member, make(chan struct{}, 1) }
@@ -84,11 +85,7 @@ func (r *Redis) renew(ctx context.Context, to Node) {
 		default:
 			r.refuse("renew lease", err)
 		}
-		again := r.o.Lease / 4
-		if r.link.away() {
-			again = min(again, renewAgain)
-		}
-		pause := time.NewTimer(again)
+		pause := time.NewTimer(r.again())
 		select {
 		case <-pause.C:
 		case <-r.lease.wake:
@@ -98,6 +95,21 @@ func (r *Redis) renew(ctx context.Context, to Node) {
 			return
 		}
 	}
+}
+
+// again is when to renew next. A lease that ends before others have renewed it is its
+// node's death, which is not to wait for the next renewal's turn.
+func (r *Redis) again() time.Duration {
+	again := r.o.Lease / 4
+	if r.link.away() {
+		return min(again, renewAgain)
+	}
+	r.lease.mu.Lock()
+	defer r.lease.mu.Unlock()
+	if r.lease.soon > 0 {
+		again = min(again, r.lease.soon)
+	}
+	return again
 }
 
 func (r *Redis) renewOnce(ctx context.Context, first bool) error {
@@ -139,17 +151,18 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 	return nil
 }
 
-// leaseArgs tells lease.lua, among others, whether this node may judge others: only
-// one whose own lease has not lapsed for as long as a lease lasts. So when Redis
+// leaseArgs tells lease.lua, among others, since when this node has had its lease. Only
+// one whose lease has not lapsed for as long as it lasts may judge others: so when Redis
 // comes back, every node has the time to return before it can be taken for dead.
 func (r *Redis) leaseArgs(first bool) []any {
 	r.lease.mu.Lock()
 	defer r.lease.mu.Unlock()
+	r.lease.soon = 0
 	args := []any{string(r.o.Node), r.o.Lease.Milliseconds(), r.boot(), r.lease.member, "", ""}
 	if first {
 		args[4] = "first"
-	} else if r.lease.clock-r.lease.since >= r.o.Lease.Milliseconds() {
-		args[5] = "remove"
+	} else {
+		args[5] = r.lease.since
 	}
 	return args
 }
@@ -163,18 +176,19 @@ func (r *Redis) take(c *census, sent time.Time, first, restored bool) {
 	}
 	l.renewed, l.clock = sent, c.now
 	changed := l.members != nil && !maps.Equal(l.members, c.members)
-	l.members = c.members
+	l.members, l.soon = c.members, c.soon
 	l.mu.Unlock()
 	if c.rival {
 		r.o.Log.Error("another process uses this node's name: give each its own", "node", string(r.o.Node))
 	}
-	for _, d := range c.left {
+	left := r.departures.add(c.left)
+	for _, d := range left {
 		r.removed.Add(1)
-		r.o.Log.Warn("node is gone without leaving", "gone", string(d.node), "boot", d.boot, "member", d.member)
+		r.o.Log.Warn("node is gone without leaving", "gone", string(d.Node), "boot", d.Boot, "member", d.Member)
 	}
-	r.news.add(c.left, changed, restored)
+	r.news.add(changed, restored)
 	r.graves.add(c.graves)
-	if first || len(c.left) > 0 {
+	if first || len(left) > 0 {
 		r.tellNodes(c.members)
 	}
 }

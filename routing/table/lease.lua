@@ -1,18 +1,21 @@
 -- Renews a node's lease, by this server's clock, so that nodes' clocks do not
--- matter; removes the nodes whose leases have ended; and hands out the graves
--- that nobody looks after. All keys share the hash tag {parley:nodes}.
--- KEYS: nodes, members, removed, graves.
+-- matter; removes the nodes whose leases have ended; and hands out what is left to do
+-- for them. All keys share the hash tag {parley:nodes}.
+-- KEYS: nodes, members, removed, graves, departed.
 -- ARGV: node, lease in ms, boot, what the lease carries, 'first' for a boot's first
--- renewal, 'remove' if the node has had its lease for long enough to judge others.
+-- renewal, since when the node has had its lease (by this clock, in ms; '' at first).
+-- Only one that has had it for as long as it lasts may judge others.
 -- Answers {time, end of the lease so far or '', 'removed', 'rival' or '',
--- {node, record, ...} for all, {node, record, ...} that left, {grave, ...} for this node}.
+-- {node, record, ...} for all, {node, record, ...} that left and {grave, ...} for this
+-- node to deal with, in how many ms there may be news ('' for not soon)}.
 local node, boot = ARGV[1], ARGV[3]
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 local time = string.format('%.0f', now)
 if redis.call('HEXISTS', KEYS[3], boot .. ' ' .. node) == 1 then
-  return {time, '', 'removed', {}, {}, {}}
+  return {time, '', 'removed', {}, {}, {}, ''}
 end
+local lease = tonumber(ARGV[2])
 
 local function bootOf(record)
   return string.match(record or '', '^%S+') or ''
@@ -20,10 +23,26 @@ end
 
 local expires, record, word = redis.call('ZSCORE', KEYS[1], node), redis.call('HGET', KEYS[2], node), ''
 local held = expires and tonumber(expires) > now
-local left = {}
+local news = false
+
+-- Notes that a process is gone without leaving. What is to be done about it is taken
+-- up by somebody below: "<boot of who does> <since when> <what its lease carried>".
+local function gone(dead, record)
+  redis.call('HSET', KEYS[5], bootOf(record) .. ' ' .. dead, ' 0 ' .. (string.match(record, '^%S+ (.*)$') or ''))
+  news = true
+end
+
+if ARGV[5] == 'first' and ARGV[4] ~= '' then -- who has only slept is not to be thrown out once it is back
+  local departed = redis.call('HGETALL', KEYS[5])
+  for i = 1, #departed, 2 do
+    if string.match(departed[i + 1], '^%S* %d+ (.*)$') == ARGV[4] then
+      redis.call('HDEL', KEYS[5], departed[i])
+    end
+  end
+end
 if record and bootOf(record) ~= boot then
   if ARGV[5] == 'first' then -- this name's process before, which did not leave
-    left = {node, record}
+    gone(node, record)
     if not held then
       redis.call('HSET', KEYS[3], bootOf(record) .. ' ' .. node, time)
     end
@@ -32,20 +51,30 @@ if record and bootOf(record) ~= boot then
   end
 end
 redis.call('HSET', KEYS[2], node, boot .. ' ' .. ARGV[4])
-redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), node)
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + lease), node)
 
-if ARGV[6] == 'remove' and held then
-  for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', time)) do
-    record = redis.call('HGET', KEYS[2], dead) or ''
-    redis.call('ZREM', KEYS[1], dead)
-    redis.call('HDEL', KEYS[2], dead)
-    redis.call('HSET', KEYS[3], bootOf(record) .. ' ' .. dead, time)
-    redis.call('HSET', KEYS[4], bootOf(record) .. ' ' .. dead, '')
-    left[#left + 1] = dead
-    left[#left + 1] = record
+-- Who is dead, and when the next lease ends, if nobody renews it.
+local since, soon = tonumber(ARGV[6]), nil
+local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', time)
+if since and held and now - since >= lease then
+  for _, name in ipairs(dead) do
+    record = redis.call('HGET', KEYS[2], name) or ''
+    redis.call('ZREM', KEYS[1], name)
+    redis.call('HDEL', KEYS[2], name)
+    redis.call('HSET', KEYS[3], bootOf(record) .. ' ' .. name, time)
+    redis.call('HSET', KEYS[4], bootOf(record) .. ' ' .. name, '')
+    gone(name, record)
+  end
+elseif since and held and #dead > 0 then
+  soon = since + lease
+end
+local ends = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. time, '+inf', 'WITHSCORES', 'LIMIT', 0, 2)
+for i = #ends - 1, 1, -2 do
+  if ends[i] ~= node then
+    soon = math.min(soon or math.huge, tonumber(ends[i + 1]))
   end
 end
-if #left > 0 then -- a process that slept for a day has no session left that it could harm
+if news then -- a process that slept for a day has no session left that it could harm
   local removed = redis.call('HGETALL', KEYS[3])
   for i = 1, #removed, 2 do
     if now - tonumber(removed[i + 1]) > 86400000 then
@@ -59,11 +88,29 @@ local living = {}
 for i = 2, #members, 2 do
   living[bootOf(members[i])] = true
 end
+-- What a node was handed it is handed again where the answer may have been lost.
+-- Others take it up when that node is no member any more; and what concerns Kafka
+-- also when it has not got round to it for as long as a lease, as Kafka may be away
+-- from it alone.
 local graves, mine = redis.call('HGETALL', KEYS[4]), {}
 for i = 1, #graves, 2 do
-  if not living[graves[i + 1]] then
+  if graves[i + 1] == boot or not living[graves[i + 1]] then
     redis.call('HSET', KEYS[4], graves[i], boot)
     mine[#mine + 1] = graves[i]
   end
 end
-return {time, expires or '', word, members, left, mine}
+local departed, left = redis.call('HGETALL', KEYS[5]), {}
+for i = 1, #departed, 2 do
+  local keeper, at, carried = string.match(departed[i + 1], '^(%S*) (%d+) (.*)$')
+  local old = now - tonumber(at)
+  local take = not living[keeper] or keeper ~= boot and old >= lease
+  if take then
+    redis.call('HSET', KEYS[5], departed[i], boot .. ' ' .. time .. ' ' .. carried)
+  end
+  if take or keeper == boot and old >= lease / 4 then
+    local was, name = string.match(departed[i], '^(%S*) (.*)$')
+    left[#left + 1] = name
+    left[#left + 1] = was .. ' ' .. carried
+  end
+end
+return {time, expires or '', word, members, left, mine, soon and string.format('%.0f', soon - now) or ''}

@@ -200,9 +200,12 @@ func TestServerRestarts(t *testing.T) {
 // restored counts what a watcher hears.
 type restored struct{ times, left atomic.Int64 }
 
-func (r *restored) Restored()                           { r.times.Add(1) }
-func (r *restored) Left(routing.NodeID, string, string) { r.left.Add(1) }
-func (*restored) Changed()                              {}
+func (r *restored) Restored() { r.times.Add(1) }
+func (*restored) Changed()    {}
+func (r *restored) Left(context.Context, []table.Departed) error {
+	r.left.Add(1)
+	return nil
+}
 
 // The server is restarted with all that it had: it may still have lost what was
 // written last, and each node is told so.

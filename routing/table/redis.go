@@ -48,22 +48,23 @@ var _ Node = (*routing.Router)(nil)
 // Redis is the table in Redis. Its methods may be called from any goroutine;
 // what they queue is written while Run runs.
 type Redis struct {
-	client    redis.UniversalClient
-	o         Options
-	self      atomic.Pointer[string] // the boot: tells this process from earlier ones of the same name
-	era       atomic.Uint64          // rises when all that is queued is let go
-	turn      sync.Mutex             // what was held for a session is delivered before what is relayed to it then
-	node      atomic.Pointer[Node]   // who Run works for
-	link      link
-	clock     clock
-	queue     queue
-	lease     lease
-	pulse     pulse
-	inbox     inbox
-	standing  standing
-	graves    graves
-	news      news
-	primaries primaries
+	client     redis.UniversalClient
+	o          Options
+	self       atomic.Pointer[string] // the boot: tells this process from earlier ones of the same name
+	era        atomic.Uint64          // rises when all that is queued is let go
+	turn       sync.Mutex             // what was held for a session is delivered before what is relayed to it then
+	node       atomic.Pointer[Node]   // who Run works for
+	link       link
+	clock      clock
+	queue      queue
+	lease      lease
+	pulse      pulse
+	inbox      inbox
+	standing   standing
+	graves     graves
+	departures departures
+	news       news
+	primaries  primaries
 
 	stale   chan struct{} // asks restate to write all sessions anew
 	rebuilt rebuilt
@@ -90,6 +91,7 @@ func NewRedis(client redis.UniversalClient, o Options) *Redis {
 	r.inbox.init()
 	r.standing.init()
 	r.graves.init()
+	r.departures.init()
 	r.news.init()
 	boot := newBoot()
 	r.self.Store(&boot)
@@ -116,6 +118,7 @@ func (r *Redis) Run(ctx context.Context, to Node) error {
 	present.Go(func() { r.renew(ctx, to) })
 	present.Go(func() { r.keepPulse(ctx) })
 	present.Go(func() { r.bury(ctx) })
+	present.Go(func() { r.dismiss(ctx) })
 	present.Go(func() { r.watch(ctx) })
 	present.Go(func() { r.restate(ctx, to) })
 

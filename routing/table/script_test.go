@@ -137,17 +137,17 @@ func TestHeldListLost(t *testing.T) {
 
 // What the lease script answers is read, and what it never would is refused.
 func TestCensus(t *testing.T) {
-	c, err := parseCensus([]any{"1000", "1e3", "rival", []any{"a b", "x one two", "c", "y "}, []any{"d", "z m"}, []any{"z d e"}})
+	c, err := parseCensus([]any{"1000", "1e3", "rival", []any{"a b", "x one two", "c", "y "}, []any{"d", "z m"}, []any{"z d e"}, "7"})
 	if err != nil || c.now != 1000 || c.expires != 1000 || !c.rival || c.removed ||
-		c.members["a b"] != "x" || c.members["c"] != "y" || c.left[0] != (departed{"d", "z", "m"}) || c.graves[0] != (grave{"d e", "z"}) {
+		c.members["a b"] != "x" || c.members["c"] != "y" || c.left[0] != (Departed{"d", "z", "m"}) || c.soon != 7*time.Millisecond || c.graves[0] != (grave{"d e", "z"}) {
 		t.Errorf("%+v, %v", c, err)
 	}
-	for _, bad := range [][]any{nil, {"", "", "", nil, nil, nil}, {"1", "x", "", nil, nil, nil}, {1, 2, 3, 4, 5, 6}} {
+	for _, bad := range [][]any{nil, {"", "", "", nil, nil, nil, ""}, {"1", "x", "", nil, nil, nil, ""}, {"1", "", "", nil, nil, nil, "x"}, {1, 2, 3, 4, 5, 6, 7}} {
 		if _, err := parseCensus(bad); err == nil {
 			t.Errorf("%v was read", bad)
 		}
 	}
-	if _, err := parseCensus([]any{"1", "", "removed", []any{}, []any{1, 2, 3}, []any{4}}); err != nil {
+	if _, err := parseCensus([]any{"1", "", "removed", []any{}, []any{1, 2, 3}, []any{4}, 5}); err != nil {
 		t.Error(err)
 	}
 }

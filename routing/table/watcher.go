@@ -3,28 +3,22 @@ package table
 import (
 	"context"
 	"sync"
-
-	"parley/routing"
 )
 
-// Watcher is told how the cluster changes. Its methods are called by one goroutine,
-// one after the other; they may block for a while, as only further news wait, but
-// not beyond the end of Run's context.
+// Watcher is told how the cluster changes.
 type Watcher interface {
-	// Left tells that a process is gone without leaving, and what its lease carried.
-	// Exactly one node is told so: its part is to clean up after the dead.
-	Left(node routing.NodeID, boot, member string)
+	// Left tells which processes are gone without leaving: this node is to clean up
+	// after them, all together. It may block, but not beyond the end of ctx. An error
+	// has it told again. Another node is told too where this one dies before, or takes
+	// longer than a lease; what is done twice must do no harm.
+	Left(ctx context.Context, gone []Departed) error
 	// Changed tells that nodes have joined, left or were removed. Each is told.
+	// It and Restored are called by one goroutine, one after the other; they may block
+	// for a while, but not beyond the end of Run's context.
 	Changed()
 	// Restored tells that Redis may have lost what it had acknowledged: it was
 	// emptied, restarted, or another server took its place.
 	Restored()
-}
-
-// departed is a process that is gone without leaving.
-type departed struct {
-	node         routing.NodeID
-	boot, member string
 }
 
 // news are what the watcher is still to be told.
@@ -32,19 +26,17 @@ type news struct {
 	wake chan struct{} // one token: there are some
 
 	mu                sync.Mutex
-	left              []departed
 	changed, restored bool
 }
 
 func (n *news) init() { n.wake = make(chan struct{}, 1) }
 
 // add takes what has happened. It does not block.
-func (n *news) add(left []departed, changed, restored bool) {
-	if len(left) == 0 && !changed && !restored {
+func (n *news) add(changed, restored bool) {
+	if !changed && !restored {
 		return
 	}
 	n.mu.Lock()
-	n.left = append(n.left, left...)
 	n.changed, n.restored = n.changed || changed, n.restored || restored
 	n.mu.Unlock()
 	wake(n.wake)
@@ -59,14 +51,11 @@ func (r *Redis) watch(ctx context.Context) {
 		case <-r.news.wake:
 		}
 		r.news.mu.Lock()
-		left, changed, restored := r.news.left, r.news.changed, r.news.restored
-		r.news.left, r.news.changed, r.news.restored = nil, false, false
+		changed, restored := r.news.changed, r.news.restored
+		r.news.changed, r.news.restored = false, false
 		r.news.mu.Unlock()
 		if r.o.Watcher == nil {
 			continue
-		}
-		for _, d := range left {
-			r.o.Watcher.Left(d.node, d.boot, d.member)
 		}
 		if changed {
 			r.o.Watcher.Changed()

@@ -1,8 +1,10 @@
 package tabletest
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"parley/routing"
+	"parley/routing/table"
 )
 
 // mailbox stands for a router: it takes relayed replies, and knows the sessions
@@ -25,6 +28,7 @@ type mailbox struct {
 	given    []*routing.Reply
 
 	gone              []string // of Left: "<node> <boot> <member>"
+	unable            bool     // to clean up
 	changes, restores int
 }
 
@@ -96,10 +100,25 @@ func (m *mailbox) returned() []*routing.Reply {
 	return slices.Clone(m.given)
 }
 
-func (m *mailbox) Left(node routing.NodeID, boot, member string) {
+func (m *mailbox) Left(ctx context.Context, gone []table.Departed) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.gone = append(m.gone, fmt.Sprintf("%s %s %s", node, boot, member))
+	for _, d := range gone {
+		m.gone = append(m.gone, fmt.Sprintf("%s %s %s", d.Node, d.Boot, d.Member))
+	}
+	if m.unable {
+		return errUnable
+	}
+	return nil
+}
+
+var errUnable = errors.New("cannot clean up")
+
+// cannot tells whether the node is unable to clean up after others from now on.
+func (m *mailbox) cannot(so bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unable = so
 }
 
 func (m *mailbox) Changed() {
