@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,6 +23,7 @@ var pointFaults = []fault{
 	onPoint(fault{name: "killed between resume and welcome"}, routing.PointResumed, 10, itself, resetOthers),
 	onPoint(fault{name: "killed while it drains"}, routing.PointDraining, 40, itself, terminate),
 	onPoint(fault{name: "killed between drain and leave"}, routing.PointDrained, 0, itself, terminate),
+	onPoint(fault{name: "killed before it tells the group of another", lasts: deaf}, routing.PointDeparted, 0, others, killDeaf),
 	onPoint(fault{name: "killed while it buries another", lasts: deaf}, routing.PointBuried, 0, others, killDeaf),
 }
 
@@ -41,8 +43,9 @@ func onPoint(f fault, at routing.Point, passes int, whom func(w *world, n *node)
 	f.strike = func(w *world, round int) error {
 		n := w.node(round)
 		some := whom(w, n)
+		lot := fmt.Sprintf("lot-%d", lots.Add(1))
 		for _, one := range some {
-			one.doom(at, w.random.IntN(passes+1))
+			one.doom(at, w.random.IntN(passes+1), lot)
 		}
 		bring(w, n)
 		victim, err := firstToEnd(w, some)
@@ -132,8 +135,15 @@ func (w *world) revive() error {
 	return nil
 }
 
-// doom has the node kill itself at a point, once it has passed there so many times.
-func (n *node) doom(at routing.Point, passes int) { n.tell(fmt.Sprintf("%s %d\n", at, passes)) }
+// lots numbers the lots that are drawn.
+var lots atomic.Int64
+
+// doom has the node kill itself at a point, once it has passed there so many times. Of
+// all that have the same lot one does: two that come there in the same moment, and die
+// of it, would leave nobody who could answer.
+func (n *node) doom(at routing.Point, passes int, lot string) {
+	n.tell(fmt.Sprintf("%s %d %s\n", at, passes, lot))
+}
 
 // spare takes that back.
 func (n *node) spare() { n.tell("") }
