@@ -25,9 +25,11 @@ type subscribers struct {
 	running sync.WaitGroup
 }
 
-// newSubscribers prepares three nodes whose clients may subscribe to events.
+// newSubscribers prepares three nodes whose clients may subscribe to events, of which
+// each node reads two partitions.
 func newSubscribers(t *testing.T, events int) *subscribers {
 	c := newCluster(t, map[string]string{"echo": "murmur2"})
+	c.createTopic(c.topic("events"), 6, nil)
 	c.extra = fmt.Sprintf("subscriptions: {topics: [%s]}\n", c.topic("events"))
 	for _, name := range []string{"a", "b", "c"} {
 		c.launch(name)
@@ -130,8 +132,8 @@ func (s *subscribers) tell(keys []string, every time.Duration) {
 	}
 }
 
-// The node that holds the sockets of all subscribers is killed while events happen. Its
-// clients go to other nodes and get every event once, without subscribing again; so
+// The node that holds the sockets of all subscribers, and reads some of the events, is
+// killed while they happen: others read on where it had not committed. Its clients go to other nodes and get every event once, without subscribing again; so
 // does who follows over HTTP at a node that lives.
 func TestSubscribersOutliveTheirNode(t *testing.T) {
 	if testing.Short() {
