@@ -165,7 +165,7 @@ func (e *Events) read(record *kgo.Record, p *partition, token routing.Token, now
 func (e *Events) holds(s *EventService, record *kgo.Record) bool {
 	ok, err := s.Until.holds(&e.view)
 	switch {
-	case err == nil && ok:
+	case err == nil && ok, defectAnswerAnyEvent:
 		return true
 	case err == nil:
 		e.count(routing.EventUnrelated)

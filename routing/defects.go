@@ -13,6 +13,7 @@ const (
 	defectResumeUnfenced = false
 	defectDeliverTwice   = false
 	defectLosePart       = false
+	defectDropPush       = false
 )
 
 // ClockOff is how wrong this process's clock is.

@@ -17,6 +17,8 @@ var (
 	defectDeliverTwice = os.Getenv("PARLEY_TEST_DEFECT") == "deliver-twice"
 	// The second part of an answer is handed to no sink.
 	defectLosePart = os.Getenv("PARLEY_TEST_DEFECT") == "lose-part"
+	// One event in seven is pushed to nobody.
+	defectDropPush = os.Getenv("PARLEY_TEST_DEFECT") == "drop-push"
 )
 
 // ClockOff is how wrong this process's clock is, wherever its time leaves it:

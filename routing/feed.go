@@ -260,6 +260,9 @@ func (s *Session) takePushLocked(reply *Reply, path Path) {
 			r.table.Unsubscribe(Subscription{s.id, feed.whole()})
 		}
 		return
+	case defectDropPush && reply.From.Offset%7 == 0:
+		r.drop(reply, DropUnread)
+		return
 	case len(reply.Body) > r.limits.Reply:
 		s.feeds.missed++
 		r.drop(reply, DropTooLarge)

@@ -2,6 +2,9 @@
 
 package table
 
-// A defect that scripts/chaos plants in a build of its own, to prove that it
-// finds it. Here there is none, and the compiler leaves out what it would do.
-const defectOwnClock = false
+// Defects that scripts/chaos plants in a build of its own, to prove that it
+// finds them. Here there are none, and the compiler leaves out what they would do.
+const (
+	defectOwnClock   = false
+	defectForgetKept = false
+)

@@ -4,6 +4,10 @@ package table
 
 import "os"
 
-// defectOwnClock has a node take its own clock for everybody's, in a process whose
-// PARLEY_TEST_DEFECT names it.
-var defectOwnClock = os.Getenv("PARLEY_TEST_DEFECT") == "own-clock"
+// PARLEY_TEST_DEFECT names the one that this process has.
+var (
+	// A node takes its own clock for everybody's.
+	defectOwnClock = os.Getenv("PARLEY_TEST_DEFECT") == "own-clock"
+	// Replies are not held for a session that never had an owner: a kept request's.
+	defectForgetKept = os.Getenv("PARLEY_TEST_DEFECT") == "forget-kept"
+)

@@ -119,6 +119,8 @@ func (r *Redis) judge(jobs *jobs, session routing.SessionID, p place, i int, asi
 		return routing.Verdict{Fate: routing.Here, Epoch: epoch}
 	case p.alive:
 		jobs.relay(p, i)
+	case defectForgetKept && p.owner == "":
+		return routing.Verdict{Fate: routing.Dropped, Drop: routing.DropUnknownRequest}
 	default:
 		jobs.hold(session, p, i)
 	}

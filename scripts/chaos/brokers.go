@@ -134,7 +134,9 @@ func (b *brokers) start(ctx context.Context) error {
 		return err
 	}
 	admin := kadm.NewClient(b.direct)
-	for topic, partitions := range map[string]int32{homeTopic: topicPartitions, anyTopic: topicPartitions, replyTopic: replyPartitions} {
+	for topic, partitions := range map[string]int32{
+		homeTopic: topicPartitions, anyTopic: topicPartitions, waitTopic: topicPartitions, replyTopic: replyPartitions, eventTopic: eventPartitions,
+	} {
 		if _, err := admin.CreateTopic(ctx, partitions, int16(copiesOf(len(b.all))), nil, topic); err != nil {
 			return fmt.Errorf("create topic %s: %w", topic, err)
 		}

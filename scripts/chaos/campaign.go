@@ -61,7 +61,7 @@ func (c *campaign) alone(ctx context.Context, f fault) {
 	}
 	c.under(ctx, f.name, f.lasts, f.rude, func(h *history) (hits []hit, err error) {
 		random := rand.New(rand.NewPCG(c.o.seed, uint64(len(c.rows))))
-		w := &world{cluster: c.cluster, ctx: ctx, random: random}
+		w := &world{cluster: c.cluster, ctx: ctx, random: random, history: h}
 		for round := range f.rounds {
 			w.sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
 			w.struck = func(nodes ...*node) { hits = append(hits, strikeAt(h, nodes)) }
@@ -101,7 +101,7 @@ func (c *campaign) mixed(ctx context.Context, some []fault, d time.Duration) {
 		for lane := range uint64(2) {
 			lanes.Go(func() {
 				random := rand.New(rand.NewPCG(c.o.seed, 1000+lane))
-				w := &world{cluster: c.cluster, ctx: ctx, random: random, struck: func(nodes ...*node) {
+				w := &world{cluster: c.cluster, ctx: ctx, random: random, history: h, struck: func(nodes ...*node) {
 					mu.Lock()
 					defer mu.Unlock()
 					hits = append(hits, strikeAt(h, nodes))
@@ -143,11 +143,11 @@ func exclusively(w *world, f fault, round int) error {
 // under puts load on the cluster, does something to it, judges, and adds a row.
 func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, rude manners, do func(*history) ([]hit, error)) {
 	h := newHistory(c.o.history, c.next)
-	c.next += c.o.sessions
+	c.next += c.o.sessions + strangers
 	c.services.history.Store(h)
 	margin := lasts + c.o.slack
 	r := row{fault: name}
-	l, err := newLoad(ctx, c.o, h, c.cluster.urls(), margin+c.o.patience, rude)
+	l, err := newLoad(ctx, c.o, h, c.services, c.cluster.urls(), margin+c.o.patience, rude)
 	if err != nil {
 		r.failed = fmt.Errorf("connect the clients: %w", err)
 		c.rows = append(c.rows, r)
@@ -202,7 +202,7 @@ func (c *campaign) explain(r *row, h *history) {
 				log.Printf("  … and %d more %s", len(some)-i, what)
 				break
 			}
-			log.Printf("  %s: request %d of client %d: %s", what, f.call.N, f.call.Client, f.why)
+			log.Printf("  %s: %s: %s", what, f.call, f.why)
 			for _, e := range h.of(f.call) {
 				log.Printf("      %s", e.line())
 			}

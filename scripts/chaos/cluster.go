@@ -16,7 +16,10 @@ const (
 	replyPartitions = 24
 	homeTopic       = "chaos.home" // its service answers to the home partition
 	anyTopic        = "chaos.any"  // its service answers to any partition
+	waitTopic       = "chaos.wait" // its service tells what happens, and an event answers
 	topicPartitions = 4
+	eventTopic      = "chaos.events"
+	eventPartitions = 6
 )
 
 // cluster is what is tormented: Kafka, Redis, and the nodes between proxies.

@@ -19,7 +19,13 @@
 // load has ended and each request had the time to get its outcome (judge.go has
 // the rules). Then the next fault comes, with new clients and a new history. One request
 // in eight is answered in parts, half of these over up to 2 s, so that a fault finds some
-// that are half answered.
+// that are half answered. One in sixteen goes to a service that writes events, the first of which
+// that satisfies a condition is the answer.
+//
+// Beside the sessions there are callers over HTTP, whose requests are kept: they ask under an
+// idempotency key, some of them two nodes at once, and collect the outcome at other nodes or
+// over a socket (loadkept.go). And some sessions, and readers of server-sent events, subscribe
+// to numbered events (loadfeeds.go), which go by for those who wait for events, too.
 //
 // # Randomness
 //

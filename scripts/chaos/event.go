@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // kind is what happened.
 type kind string
@@ -19,6 +22,21 @@ const (
 	opened   kind = "opened"   // a client has a new session
 	resumed  kind = "resumed"  // a client has its session back
 	lost     kind = "lost"     // a client has lost its socket
+
+	// Of a request that is kept, to be collected later (loadkept.go):
+	posted    kind = "posted"    // a caller asks a node for it
+	refused   kind = "refused"   // the node did not take it, as far as the caller knows
+	kept      kind = "kept"      // the node did: it said where the outcome will be
+	collected kind = "collected" // somebody was told the outcome at some node, or that it is gone
+
+	// Of subscriptions (loadfeeds.go):
+	writing      kind = "writing"      // an event is about to be written
+	written      kind = "written"      // Kafka has it
+	subscribed   kind = "subscribed"   // a subscription is confirmed
+	surfaced     kind = "surfaced"     // its subscriber was given an event
+	unsubscribed kind = "unsubscribed" // it has ended, and its subscriber knows
+
+	forgot kind = "forgot" // Redis may have lost what it was told in the Timeout before
 )
 
 // event is one line of a history. What does not apply is empty.
@@ -49,8 +67,17 @@ type event struct {
 	// that its service is going to write before the reply.
 	Part  int      `json:"part,omitempty"`
 	Parts []uint32 `json:"parts,omitempty"`
-	// Of a frame: over which of its client's sockets it came, from 1.
+	// Of a frame: over which of its client's sockets it came, from 1. So of what is about a
+	// subscription over HTTP, whose sockets are connections.
 	Socket int `json:"socket,omitempty"`
+
+	// Of an event that is not a reply, and a subscription: what it is about, its number
+	// among those, from 1, and its place in Kafka. Of a surfaced one: how many before it its
+	// subscriber was told to have missed. A sent request has a key where an event answers it.
+	Key    string `json:"key,omitempty"`
+	Number int    `json:"number,omitempty"`
+	Record string `json:"record,omitempty"`
+	Missed int    `json:"missed,omitempty"`
 }
 
 // call names a request from a client's point of view. The zero value is nobody's.
@@ -60,3 +87,10 @@ type call struct {
 }
 
 func (e *event) call() call { return call{e.Client, e.N} }
+
+func (c call) String() string {
+	if c.N == 0 {
+		return fmt.Sprintf("client %d", c.Client)
+	}
+	return fmt.Sprintf("request %d of client %d", c.N, c.Client)
+}

@@ -15,6 +15,8 @@ type fault struct {
 	rounds int
 	// lasts is the longest time for which replies cannot be expected to flow.
 	lasts time.Duration
+	// forgets is how much of what Redis had been told before it may lose.
+	forgets time.Duration
 	// needs are the parts that must be left alone by other faults meanwhile.
 	needs func(w *world, round int) []*sync.Mutex
 	// before is done to the node of a round first, and is no part of the fault's time.
@@ -42,6 +44,8 @@ type world struct {
 	ctx    context.Context
 	random *rand.Rand
 	struck func(nodes ...*node) // to be called when the fault begins; no nodes for all
+
+	history *history
 }
 
 // node is the one that a round is about.
@@ -70,7 +74,15 @@ func onNode(f fault, do func(w *world, n *node) error) fault {
 
 // onRedis and onKafka make a fault of a server out of what is done to it.
 func onRedis(f fault, do func(w *world) error) fault {
-	f.strike = func(w *world, _ int) error { w.struck(); return do(w) }
+	f.strike = func(w *world, _ int) error {
+		began := time.Now()
+		w.struck()
+		err := do(w)
+		if f.forgets > 0 {
+			w.history.add(event{Kind: forgot, Client: w.history.first, Timeout: time.Since(began) + f.forgets})
+		}
+		return err
+	}
 	f.needs = func(w *world, _ int) []*sync.Mutex { return []*sync.Mutex{&w.redis.busy} }
 	return f
 }

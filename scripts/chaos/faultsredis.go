@@ -8,14 +8,14 @@ import (
 // redisFaults are what can become of Redis. With a replica, they concern the primary.
 var redisFaults = []fault{
 	onRedis(fault{name: "freeze Redis 2 s", rounds: 2, lasts: 2 * time.Second, short: true}, freezeRedis(2*time.Second)),
-	onRedis(fault{name: "restart Redis empty", rounds: 2, lasts: 2 * time.Second, short: true}, restartRedisEmpty),
+	onRedis(fault{name: "restart Redis empty", rounds: 2, lasts: 2 * time.Second, forgets: time.Hour, short: true}, restartRedisEmpty),
 	onRedis(fault{name: "kill Redis, start it with its data", rounds: 2, lasts: 2 * time.Second}, restartRedis),
 	onRedis(fault{name: "Redis is full for 3 s", rounds: 2, lasts: 8 * time.Second}, fillRedis),
 
-	onRedis(fault{name: "fail over Redis: kill the primary", rounds: 2, lasts: 8 * time.Second, sentinel: true}, failOver(killPrimary)),
-	onRedis(fault{name: "fail over Redis: ask a Sentinel", lasts: 5 * time.Second, sentinel: true}, failOver(askSentinel)),
-	onRedis(fault{name: "fail over Redis: freeze the primary 6 s", lasts: 10 * time.Second, sentinel: true}, failOver(freezePrimary)),
-	onRedis(fault{name: "fail over Redis, its last 2 s lost, no client there", lasts: 10 * time.Second, sentinel: true}, failOver(losePrimary)),
+	onRedis(fault{name: "fail over Redis: kill the primary", rounds: 2, lasts: 8 * time.Second, forgets: time.Second, sentinel: true}, failOver(killPrimary)),
+	onRedis(fault{name: "fail over Redis: ask a Sentinel", lasts: 5 * time.Second, forgets: time.Second, sentinel: true}, failOver(askSentinel)),
+	onRedis(fault{name: "fail over Redis: freeze the primary 6 s", lasts: 10 * time.Second, forgets: time.Second, sentinel: true}, failOver(freezePrimary)),
+	onRedis(fault{name: "fail over Redis, its last 2 s lost, no client there", lasts: 10 * time.Second, forgets: time.Second, sentinel: true}, failOver(losePrimary)),
 }
 
 func freezeRedis(d time.Duration) func(*world) error {

@@ -95,6 +95,9 @@ func (h *history) of(c call) (some []event) {
 	}
 	for _, e := range h.all() {
 		socket := e.Client == c.Client && (e.Kind == opened || e.Kind == resumed || e.Kind == lost)
+		if e.Kind == surfaced || e.Kind == writing || e.Kind == written {
+			continue // there are too many: what is wrong with some says which
+		}
 		if socket || e.Kind != acked && (e.call() == c || e.Owner == c || request != "" && e.Request == request) {
 			some = append(some, e)
 		}

@@ -10,6 +10,8 @@ import (
 type verdict struct {
 	requests, replies int
 	parts             int       // that callers were given before their replies
+	kept, byEvent     int       // requests to be collected later, and such as an event answers
+	pushes            int       // events that subscribers were given
 	lost              []finding // accepted, and no outcome; or answered in time, and not told; or a part missing
 	wrong             []finding // another's reply, other bytes, parts in disorder, or an error that lied
 	twice             []finding // more than one outcome, or one that came twice over one socket; and so for parts
@@ -32,7 +34,9 @@ type trial struct {
 	pushed, outcomes  []*event
 	denied            []*event // pushed too: it never arrived, and may be sent again
 	arrived, parts    []*event // parts, as frames and as the caller was given them
-	belated           int      // parts that the caller was given after its outcome
+	posted, refused   []*event // of a kept request
+	kept, collected   []*event
+	belated           int // parts that the caller was given after its outcome
 }
 
 // judge holds a history against what Parley promises:
@@ -46,6 +50,11 @@ type trial struct {
 //   - a client gets its own reply, and as it was written;
 //   - of an answer in parts it gets each part once, in order, and all of them before the
 //     reply (judgeparts.go);
+//   - what an event answers has the first event that satisfies as its reply: it is the one
+//     that its service says it has written;
+//   - a kept request is made once, and whoever collects it gets its one outcome, at any
+//     node and until its life is over (judgekept.go);
+//   - a subscriber is given each event once, or told that it has missed some (judgefeeds.go);
 //   - its service is told when its client stops waiting;
 //   - what an error says of the request is true: not_sent is in no topic, not even
 //     when the client sends it again by itself, and done has been answered.
@@ -53,12 +62,21 @@ type trial struct {
 // It must be called when every request had its time.
 func judge(events []event, margin time.Duration) verdict {
 	v := verdict{words: make(map[string]int)}
+	v.judgeFeeds(events, margin)
+	lapses := lapsesOf(events)
 	for _, t := range trials(events) {
+		if len(t.posted) > 0 {
+			v.judgeKept(t, margin, lapses)
+			continue
+		}
 		if t.sent == nil {
 			v.wrong = append(v.wrong, finding{t.call, "something came of a request that was never sent"})
 			continue
 		}
 		v.requests++
+		if t.sent.Key != "" {
+			v.byEvent++
+		}
 		v.replies += len(t.replied)
 		v.duplicates += max(0, len(t.pushed)-1) + t.partsAgain()
 		for _, e := range t.outcomes {
@@ -116,6 +134,14 @@ func (t *trial) add(e *event) {
 		t.pushed = append(t.pushed, e)
 	case outcome:
 		t.outcomes = append(t.outcomes, e)
+	case posted:
+		t.posted = append(t.posted, e)
+	case refused:
+		t.refused = append(t.refused, e)
+	case kept:
+		t.kept = append(t.kept, e)
+	case collected:
+		t.collected = append(t.collected, e)
 	}
 }
 
@@ -175,7 +201,10 @@ func (v *verdict) judgeOwner(t *trial) {
 		case e.Word != "":
 		case e.Owner != t.call:
 			v.wrong = append(v.wrong, finding{t.call, fmt.Sprintf("got the reply to request %d of client %d", e.Owner.N, e.Owner.Client)})
-		case len(t.consumed) == 0 || e.Hash != t.consumed[0].Hash:
+		case len(t.consumed) > 0 && e.Hash == t.consumed[0].Hash:
+		case t.sent.Key != "":
+			v.wrong = append(v.wrong, finding{t.call, "got another event than the first that satisfies"})
+		default:
 			v.wrong = append(v.wrong, finding{t.call, "got a reply that no service wrote"})
 		}
 	}

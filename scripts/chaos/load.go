@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"log"
 	"math/rand/v2"
@@ -33,6 +34,7 @@ type load struct {
 	history *history
 	timeout time.Duration // of requests that are to be answered in time
 	callers []caller
+	feeds   *feeds
 
 	stop    chan struct{} // no more requests
 	asking  sync.WaitGroup
@@ -43,8 +45,8 @@ type load struct {
 }
 
 // newLoad connects the clients. rude are those that misbehave; they ask as well.
-func newLoad(ctx context.Context, o *options, h *history, urls []string, timeout time.Duration, rude manners) (*load, error) {
-	l := &load{o: o, history: h, timeout: timeout, stop: make(chan struct{})}
+func newLoad(ctx context.Context, o *options, h *history, s *services, urls []string, timeout time.Duration, rude manners) (*load, error) {
+	l := &load{o: o, history: h, timeout: timeout, stop: make(chan struct{}), callers: make([]caller, o.sessions)}
 	l.give, l.up = context.WithCancel(context.Background())
 	var (
 		dialing sync.WaitGroup
@@ -64,15 +66,38 @@ func newLoad(ctx context.Context, o *options, h *history, urls []string, timeout
 				failed = err
 				return
 			}
-			l.callers = append(l.callers, c)
+			l.callers[i] = c
 			l.asking.Go(func() { l.ask(number, c, rude.of(i)) })
 		})
 	}
 	dialing.Wait()
 	if failed != nil {
 		l.end()
+		return l, failed
 	}
-	return l, failed
+	l.keepAll(urls)
+	l.followAll(s, urls)
+	return l, nil
+}
+
+// strangers is how many clients of a load are not sessions.
+const strangers = keepers + readers + 1
+
+// nodeURL is the i-th node's address for HTTP, and its name.
+func nodeURL(urls []string, i int) (base, name string) {
+	i %= len(urls)
+	return "http" + strings.TrimSuffix(strings.TrimPrefix(urls[i], "ws"), "/ws"), nodeName(i)
+}
+
+// sessionOf is the n-th of the bundled clients, and its number; nil where there is none.
+func (l *load) sessionOf(n int) (*client.Client, int) {
+	for i := range l.callers {
+		at := (n + i) % len(l.callers)
+		if c, ok := l.callers[at].(*client.Client); ok {
+			return c, l.history.first + at
+		}
+	}
+	return nil, 0
 }
 
 // backoffLongest keeps a client from waiting out more of a fault than the fault lasts:
@@ -137,6 +162,9 @@ func (l *load) ask(number int, c caller, how manner) {
 		if how == neverReads {
 			q.Large = large
 		}
+		if service == "wait" {
+			q.Key = fmt.Sprintf("%d-%d", number, n)
+		}
 		open.Add(1)
 		l.open.Go(func() {
 			defer open.Add(-1)
@@ -150,11 +178,13 @@ var padding = strings.Repeat("parley ", 14)
 const (
 	large    = 700 // times padding: 67 KiB
 	streamed = 8   // one request in so many is answered in parts
+	awaited  = 16  // one request in so many is answered by an event
 )
 
 // draw decides what is asked for next: mostly something that is answered at once,
 // and now and then something slow, too late, or not answered at all. Half of the answers
-// that come in parts take long enough for something to happen in their midst.
+// that come in parts, and of those that are events, take long enough for something to
+// happen in their midst.
 func (l *load) draw(random *rand.Rand) (service string, q question, timeout time.Duration) {
 	service, timeout = "home", l.timeout
 	if random.IntN(4) == 0 {
@@ -171,11 +201,15 @@ func (l *load) draw(random *rand.Rand) (service string, q question, timeout time
 	default:
 		q.Mute, timeout = true, 500*time.Millisecond
 	}
-	if random.IntN(streamed) == 0 {
-		q.Parts = 2 + random.IntN(5)
-		if timeout == l.timeout && random.IntN(2) == 0 {
-			q.Delay = 300 + random.IntN(2000)
-		}
+	slow := false
+	switch dice := random.IntN(streamed * awaited); {
+	case dice < streamed:
+		service, slow = "wait", dice%2 == 0
+	case dice%streamed == 0:
+		q.Parts, slow = 2+random.IntN(5), random.IntN(2) == 0
+	}
+	if slow && timeout == l.timeout {
+		q.Delay = 300 + random.IntN(2000)
 	}
 	return service, q, timeout
 }
@@ -183,7 +217,7 @@ func (l *load) draw(random *rand.Rand) (service string, q question, timeout time
 // call makes one request and waits for its outcome, or for the load's end.
 func (l *load) call(c caller, service string, q question, timeout time.Duration) {
 	params, _ := json.Marshal(q)
-	l.history.add(event{Kind: sent, Client: q.Client, N: q.N, Timeout: timeout, Prompt: !q.Mute && q.Delay < 50})
+	l.history.add(event{Kind: sent, Client: q.Client, N: q.N, Timeout: timeout, Prompt: !q.Mute && q.Delay < 50 && q.Key == "", Key: q.Key})
 	result, err := l.answer(c, service, q, params, timeout)
 	e := event{Kind: outcome, Client: q.Client, N: q.N}
 	var failed *client.Error
@@ -251,7 +285,9 @@ func (l *load) end() {
 	defer cancel()
 	var closing sync.WaitGroup
 	for _, c := range l.callers {
-		closing.Go(func() { c.Close(ctx) })
+		if c != nil {
+			closing.Go(func() { c.Close(ctx) })
+		}
 	}
 	closing.Wait()
 }

@@ -37,7 +37,7 @@ type node struct {
 // talk to comes later.
 func newNode(o *options, dir string, i int) (*node, error) {
 	first := o.chosen()
-	n := &node{name: string(rune('a' + i)), binary: o.binary(first[:min(1, len(first))]...), grace: 25 * time.Second}
+	n := &node{name: nodeName(i), binary: o.binary(first[:min(1, len(first))]...), grace: 25 * time.Second}
 	n.config, n.logFile = configFile(dir, n.name), filepath.Join(dir, "node-"+n.name+".log")
 	n.killFile = killFile(dir, n.name)
 	n.env = []string{"PARLEY_TEST_KILL=" + n.killFile}
@@ -57,6 +57,9 @@ func newNode(o *options, dir string, i int) (*node, error) {
 	return n, err
 }
 
+// nodeName is what the i-th node is called.
+func nodeName(i int) string { return string(rune('a' + i)) }
+
 // configure writes the node's configuration: defaults, but for addresses, names
 // and a quicker ping.
 func (n *node) configure() error {
@@ -69,10 +72,13 @@ redis: %s
 services:
   home: {topic: %s, partitioner: murmur2}
   any: {topic: %s, partitioner: any}
+  wait: {topic: %s, answer: {events: {topic: %s, key: request.key, until: 'event.state in ["VALIDATED", "FAILED"]'}}}
+subscriptions: {topics: [%s]}
 sessions: {ping: 5s}
 page: false
 log: {level: info, format: json}
-`, n.name, n.listen, n.admin, brokers, group, replyTopic, replyPartitions, n.settings, homeTopic, anyTopic), 0o644)
+`, n.name, n.listen, n.admin, brokers, group, replyTopic, replyPartitions, n.settings,
+		homeTopic, anyTopic, waitTopic, eventTopic, eventTopic), 0o644)
 }
 
 func (n *node) networks() []network { return []network{n.clients, n.kafka, n.redis} }

@@ -28,6 +28,7 @@ type question struct {
 	Mute   bool   `json:"mute,omitempty"`  // there is none, at most parts
 	Parts  int    `json:"parts,omitempty"` // of the answer, the last of which is final; 0 where it does not come in parts
 	Large  int    `json:"large,omitempty"` // how often the answer repeats Pad
+	Key    string `json:"key,omitempty"`   // what the event is to be about that answers, where one does
 	Pad    string `json:"pad,omitempty"`
 }
 
@@ -36,12 +37,13 @@ type answer struct {
 	Owner   call   `json:"owner"`
 	Request string `json:"request"`
 	Part    int    `json:"part,omitempty"`
+	State   string `json:"state,omitempty"` // of an event
 	Pad     string `json:"pad,omitempty"`
 }
 
 func hashOf(body []byte) uint32 { return crc32.ChecksumIEEE(body) }
 
-// services answer the requests of both topics, and tell the history. They talk to
+// services answer the requests of all topics, and tell the history. They talk to
 // Kafka directly: what is done to the gateway's network is not done to them. They
 // read every record that is ever in the topics, once.
 type services struct {
@@ -54,7 +56,7 @@ type services struct {
 }
 
 func newServices(brokers []string) (*services, error) {
-	s := &services{read: map[string]map[int32]int64{homeTopic: {}, anyTopic: {}}}
+	s := &services{read: map[string]map[int32]int64{homeTopic: {}, anyTopic: {}, waitTopic: {}}}
 	from := make(map[string]map[int32]kgo.Offset)
 	for topic := range s.read {
 		from[topic] = make(map[int32]kgo.Offset)
@@ -101,10 +103,17 @@ func (s *services) take(ctx context.Context, r *kgo.Record) {
 		log.Printf("service: %s/%d@%d is no request of ours: %q (%v)", r.Topic, r.Partition, r.Offset, r.Value, err)
 		return
 	}
-	records := q.answer(r, request, to)
-	reply := records[len(records)-1]
+	var records []*kgo.Record
+	var last int // which of them is the outcome
+	if r.Topic == waitTopic {
+		records, last = q.events(request)
+	} else {
+		records = q.answer(r, request, to)
+		last = len(records) - 1
+	}
+	reply := records[last]
 	seen := event{Kind: consumed, Client: q.Client, N: q.N, Request: request, Hash: hashOf(reply.Value)}
-	for _, p := range records[:len(records)-1] {
+	for _, p := range records[:max(0, q.Parts-1)] {
 		seen.Parts = append(seen.Parts, hashOf(p.Value))
 	}
 	h := s.history.Load()
@@ -113,7 +122,7 @@ func (s *services) take(ctx context.Context, r *kgo.Record) {
 	seen.Kind, seen.Deadline, seen.Parts = replied, 0, nil
 	pause := time.Duration(q.Delay) * time.Millisecond / time.Duration(len(records))
 	if q.Mute {
-		records = records[:len(records)-1]
+		records = records[:last]
 	}
 	s.pending.Add(len(records))
 	s.write(ctx, records, pause, func(written *kgo.Record) {
@@ -184,7 +193,7 @@ func (s *services) progress(r *kgo.Record) {
 func (s *services) settle(ctx context.Context) error {
 	admin := kadm.NewClient(s.client)
 	for {
-		ends, err := admin.ListEndOffsets(ctx, homeTopic, anyTopic)
+		ends, err := admin.ListEndOffsets(ctx, homeTopic, anyTopic, waitTopic)
 		if err == nil {
 			err = ends.Error()
 		}

@@ -11,17 +11,17 @@ import (
 
 // writeTable writes the report, in Markdown.
 func writeTable(out io.Writer, rows []row) {
-	fmt.Fprintln(out, "| fault | requests | replies | parts | lost | wrong | surfaced twice | unsure | duplicates on the wire "+
+	fmt.Fprintln(out, "| fault | requests | replies | parts | kept, waits, pushes | lost | wrong | surfaced twice | unsure | duplicates on the wire "+
 		"| waited because of it: p50 | p99 | max | longest silence | what clients saw |")
-	fmt.Fprintln(out, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
+	fmt.Fprintln(out, "|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
 	for _, r := range rows {
 		slices.Sort(r.waits)
 		saw := words(r.words)
 		if r.failed != nil {
 			saw += "; FAILED: " + r.failed.Error()
 		}
-		fmt.Fprintf(out, "| %s | %d | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n",
-			r.fault, r.requests, r.replies, r.parts, len(r.lost), len(r.wrong), len(r.twice), r.unsure, r.duplicates,
+		fmt.Fprintf(out, "| %s | %d | %d | %d | %d, %d, %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n",
+			r.fault, r.requests, r.replies, r.parts, r.kept, r.byEvent, r.pushes, len(r.lost), len(r.wrong), len(r.twice), r.unsure, r.duplicates,
 			r.waited(0.5), r.waited(0.99), r.waited(1), r.silence(), saw)
 	}
 	fmt.Fprint(out, "\nUnsure: the client was neither told accepted nor given a reply, and was told that nobody knows, though a service had "+
@@ -73,6 +73,10 @@ func (e *event) line() string {
 		{"outcome", e.Certainty, e.Certainty != ""},
 		{"part", e.Part, e.Kind == part || e.Kind == arrived},
 		{"parts", len(e.Parts), len(e.Parts) > 0},
+		{"key", e.Key, e.Key != ""},
+		{"number", e.Number, e.Number > 0},
+		{"record", e.Record, e.Record != ""},
+		{"missed", e.Missed, e.Missed != 0},
 		{"owner", fmt.Sprintf("%d/%d", e.Owner.Client, e.Owner.N), e.Owner != call{}},
 	} {
 		if field.show {

@@ -22,7 +22,8 @@ type way struct {
 	series string
 	log    string // a regular expression
 	event  func(before *stay, e *event) bool
-	short  bool // a short run takes it too
+	times  func(events []event) int // how often in a history
+	short  bool                     // a short run takes it too
 }
 
 // stay is a client's last time on a node, and why its socket was lost.
@@ -44,6 +45,9 @@ var ways = []way{
 	{name: "sessions resumed after 4413: too much was unacknowledged, and was held", event: func(before *stay, e *event) bool {
 		return e.Kind == resumed && strings.HasPrefix(before.left, "4413 ")
 	}},
+	{name: "kept requests collected at another node than took them", times: collectedElsewhere, short: true},
+	{name: "event waits answered at another node than they were asked at", times: answeredElsewhere, short: true},
+	{name: "subscriptions that another node took over, with their session", times: takenOver, short: true},
 }
 
 // tally counts how often each way was taken.
@@ -96,6 +100,11 @@ func (t *tally) add(n *node, now map[string]float64) {
 func (t *tally) addHistory(events []event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for _, w := range ways {
+		if w.times != nil {
+			t.taken[w.name] += w.times(events)
+		}
+	}
 	last := make(map[int]*stay)
 	for i := range events {
 		e := &events[i]
