@@ -3,7 +3,6 @@ package routing
 import (
 	"context"
 	"hash/fnv"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -30,17 +29,13 @@ const (
 	maxPushes = 1000
 	// pushOverhead is what a push counts for in Session.bytes besides its body.
 	pushOverhead = 256
-	// pushMemory is how many pushes a session remembers, to know one that is consumed
-	// again after it was acknowledged.
-	pushMemory = 64
 )
 
 // feeds is what a session that has subscribed to something knows of it. It belongs
 // to session.mu.
 type feeds struct {
-	of     map[Feed]bool        // true once the table has it
-	seen   [pushMemory]RecordAt // as a ring
-	at     int
+	of     map[Feed]bool // true once the table has it
+	past   map[stretch]*past
 	missed int // dropped since the last that was delivered
 }
 
@@ -250,7 +245,7 @@ func (s *Session) takePushLocked(reply *Reply, path Path) {
 	case s.keepBothLocked(reply):
 		r.observer.Count(Drops, string(DropDuplicate))
 		return
-	case s.findLocked(reply) != nil, s.feeds != nil && slices.Contains(s.feeds.seen[:], reply.From):
+	case s.findLocked(reply) != nil, s.hadLocked(reply.From):
 		r.drop(reply, DropDuplicate)
 		return
 	case s.feeds == nil || !s.hasFeedLocked(feed) && !s.hasFeedLocked(feed.whole()):
@@ -278,8 +273,7 @@ func (s *Session) takePushLocked(reply *Reply, path Path) {
 	u := unacked{n: n, from: reply.From, since: now, at: now, bytes: len(reply.Body) + pushOverhead}
 	u.Delivery = Delivery{ID: reply.ID, Reply: reply, Push: &Push{feed, s.feeds.missed}}
 	s.feeds.missed = 0
-	s.feeds.seen[s.feeds.at%pushMemory] = reply.From
-	s.feeds.at++
+	s.noteLocked(reply.From)
 	s.seq++
 	u.Seq = s.seq
 	s.awaitAckLocked(u)

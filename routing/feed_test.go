@@ -68,6 +68,39 @@ func TestPushes(t *testing.T) {
 	})
 }
 
+// All that came lately comes again, as when Kafka was away or Redis has lost something, to a
+// session that does not acknowledge, such as an EventSource's: it gets nothing twice, and
+// what it had not got before it still gets.
+func TestPushesThatAreReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFeedBench(t, Limits{})
+		s, c := b.open(t, false)
+		if err := subscribed(t, s, orderEvents); err != nil {
+			t.Fatal(err)
+		}
+		const many = 2 * pushMemory
+		for again := range 2 {
+			from := int64(again * (many - pushMemory + 1)) // the oldest of those that are known, but for 7
+			for offset := from; offset < many; offset++ {
+				if offset%100 != 7 || again == 1 {
+					b.deliver(t, b.push(s, offset, `"x"`))
+					s.Wrote(c, uint64(len(c.outcomes())))
+				}
+			}
+		}
+		had := make(map[int64]int)
+		for _, d := range c.outcomes() {
+			had[d.Reply.From.Offset]++
+		}
+		for offset, times := range had {
+			if times != 1 {
+				t.Errorf("event %d came %d times", offset, times)
+			}
+		}
+		want(t, "late ones", had[1107]+had[2007], 2)
+	})
+}
+
 // Only configured topics can be subscribed to, each session to so many, and only if
 // the table has it.
 func TestSubscriptionsThatAreRefused(t *testing.T) {
