@@ -12,8 +12,8 @@ type feedLog struct {
 	last   int // that Kafka had margin before the history's end
 }
 
-// follow is one subscription of a client, and what it was given. One over HTTP lives as
-// long as its connection.
+// follow is one subscription of a client, and what it was given. One over HTTP goes on in
+// another connection that says what the last was.
 type follow struct {
 	subscribed *event
 	ended      bool // its subscriber knows that nothing more comes
@@ -26,14 +26,14 @@ type follow struct {
 func (v *verdict) judgeFeeds(events []event, margin time.Duration) {
 	logs := make(map[string]*feedLog)
 	type of struct {
-		client, connection int
-		key                string
+		client int
+		key    string
 	}
 	all := make(map[of]*follow)
 	var order []*follow
 	for i := range events {
 		e := &events[i]
-		at := of{e.Client, e.Socket, e.Key}
+		at := of{e.Client, e.Key}
 		switch e.Kind {
 		case writing, written:
 			if logs[e.Key] == nil {
@@ -41,6 +41,10 @@ func (v *verdict) judgeFeeds(events []event, margin time.Duration) {
 			}
 			logs[e.Key].add(e, events[len(events)-1].At-margin)
 		case subscribed:
+			if f := all[at]; f != nil && e.Record != "" {
+				f.ended = false
+				continue
+			}
 			all[at] = &follow{subscribed: e}
 			order = append(order, all[at])
 		case surfaced:

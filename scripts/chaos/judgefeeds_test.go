@@ -44,6 +44,7 @@ func TestJudgeFeeds(t *testing.T) {
 	ended := func(connection int) event {
 		return event{At: 8 * second, Kind: unsubscribed, Client: 1, Key: "k", Socket: connection, Word: "the connection has ended"}
 	}
+	resumed := event{At: 9 * second, Kind: subscribed, Client: 1, Key: "k", Socket: 2, Record: "t/0/3"}
 	foreign, elsewhere := given(0, 0), given(0, 5)
 	elsewhere.Record = "t/1/5"
 	for _, c := range []struct {
@@ -69,6 +70,10 @@ func TestJudgeFeeds(t *testing.T) {
 		{name: "over HTTP", events: fed(1, 2, 3, 4, 5)},
 		{name: "over HTTP, cut off", events: but(fed(1, 2, 3), ended(1))},
 		{name: "over HTTP, one missing, and cut off", events: but(fed(1, 2, 4), ended(1)), lost: 1},
+		{name: "over HTTP, cut off and gone on", events: but(but(but(but(fed(1, 2, 3), ended(1)), resumed), given(2, 4)), given(2, 5))},
+		{name: "over HTTP, cut off and not gone on", events: but(but(fed(1, 2, 3), ended(1)), resumed), lost: 1},
+		{name: "over HTTP, one missing when it goes on", events: but(but(but(fed(1, 2, 3), ended(1)), resumed), given(2, 5)), lost: 1},
+		{name: "over HTTP, one twice when it goes on", events: but(but(but(but(fed(1, 2, 3), ended(1)), resumed), given(2, 3)), ended(2)), twice: 1},
 		{name: "ended, and told why", events: but(fed(0, 2, 3), ended(0))},
 	} {
 		v := judge(c.events, 5*second)

@@ -1,14 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,10 +16,6 @@ const (
 	feedEvery = 100 * time.Millisecond // about each of them
 	followers = 8                      // sessions that follow two of the keys each
 	readers   = 6                      // that follow one of them over HTTP
-
-	// readerSilence is how long a reader takes a silent connection for a live one. A
-	// gateway that has nothing to tell says so every 15 s.
-	readerSilence = 17 * time.Second
 )
 
 // feeds are the events of a load that its clients subscribe to.
@@ -144,76 +135,4 @@ func wordOf(err error) string {
 		return e.Code
 	}
 	return err.Error()
-}
-
-// listen follows a feed over HTTP, at one node after another, and tells the history what
-// comes.
-func (f *feeds) listen(number, i int, urls []string) {
-	h := f.load.history
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	last := ""
-	for connection := 1; ; connection++ {
-		base, node := nodeURL(urls, number+connection)
-		e := event{Client: number, Key: f.key(i), Socket: connection, Node: node}
-		err := f.hear(transport, base, &last, i, e)
-		if f.load.give.Err() != nil {
-			return
-		}
-		e.Kind, e.Word = unsubscribed, wordOf(err)
-		h.add(e)
-		if err == nil {
-			return
-		}
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-f.load.give.Done():
-			return
-		}
-	}
-}
-
-// hear reads one connection: nil when the last event has come. last is the id that a
-// browser would come back with.
-func (f *feeds) hear(transport *http.Transport, base string, last *string, i int, e event) error {
-	ctx, cancel := context.WithCancel(f.load.give)
-	defer cancel()
-	silence := time.AfterFunc(readerSilence, cancel)
-	defer silence.Stop()
-	request, _ := http.NewRequestWithContext(ctx, http.MethodGet, base+"/events/"+eventTopic+"?key="+e.Key, nil)
-	if *last != "" {
-		request.Header.Set("Last-Event-ID", *last)
-	}
-	response, err := transport.RoundTrip(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return errors.New(response.Status)
-	}
-	e.Kind = subscribed
-	f.load.history.add(e)
-	e.Kind = surfaced
-	missed := false
-	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		silence.Reset(readerSilence)
-		name, value, _ := strings.Cut(lines.Text(), ": ")
-		switch {
-		case name == "event":
-			missed = true
-		case name == "id":
-			e.Record, *last = value, value
-		case name == "data" && missed:
-			e.Missed, _ = strconv.Atoi(value)
-			missed = false
-		case name == "data":
-			e.note([]byte(value))
-			f.load.history.add(e)
-			if e.Missed = 0; f.over(i, e.Number) {
-				return nil
-			}
-		}
-	}
-	return errors.New("the connection has ended")
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,9 +16,6 @@ const (
 	keepers   = 6  // callers over HTTP
 	keptOpen  = 30 // requests that one of them has open, at most
 	keptShare = 20 // a kept request for so many of the sessions' ones
-
-	keptTrial = 5 * time.Second // for a node to say something
-	keptAgain = 200 * time.Millisecond
 )
 
 // keeper makes requests over HTTP whose outcome is collected later, at any node.
@@ -55,6 +50,9 @@ func (l *load) keepAll(urls []string) {
 					q.Delay = 300 + random.IntN(2000)
 				}
 				one := &keptOne{keeper: k, random: rand.New(rand.NewPCG(l.o.seed, random.Uint64())), call: call{number, n}}
+				if one.service = []string{"home", "home", "any", "wait"}[random.IntN(4)]; one.service == "wait" {
+					q.Key = fmt.Sprintf("%d-%d", number, n)
+				}
 				one.body, _ = json.Marshal(q)
 				l.open.Go(func() {
 					defer func() { <-room }()
@@ -69,8 +67,9 @@ func (l *load) keepAll(urls []string) {
 type keptOne struct {
 	*keeper
 	call
-	random *rand.Rand // run's
-	body   []byte
+	random  *rand.Rand // run's
+	service string
+	body    []byte
 }
 
 func (k *keptOne) tell(what kind, e event) {
@@ -83,13 +82,12 @@ func (k *keptOne) tell(what kind, e event) {
 func (k *keptOne) run() {
 	ctx, cancel := context.WithTimeout(k.load.give, k.load.timeout)
 	defer cancel()
-	service := []string{"home", "home", "any"}[k.random.IntN(3)]
 	first, twice, attached := k.random.IntN(len(k.urls)), k.random.IntN(3) == 0, k.random.IntN(3) == 0
 	ids := make(chan string, 2)
 	var asking sync.WaitGroup
-	asking.Go(func() { ids <- k.ask(ctx, service, first) })
+	asking.Go(func() { ids <- k.ask(ctx, first) })
 	if twice {
-		asking.Go(func() { ids <- k.ask(ctx, service, first+1) })
+		asking.Go(func() { ids <- k.ask(ctx, first+1) })
 	}
 	asking.Wait()
 	close(ids)
@@ -113,11 +111,11 @@ func (k *keptOne) run() {
 
 // ask asks nodes in turn until one keeps the request, and answers its id; "" where none does
 // in time.
-func (k *keptOne) ask(ctx context.Context, service string, at int) string {
+func (k *keptOne) ask(ctx context.Context, at int) string {
 	for ; ctx.Err() == nil; at++ {
 		base, node := nodeURL(k.urls, at)
 		k.tell(posted, event{Node: node, Timeout: k.load.timeout})
-		said, err := k.say(ctx, http.MethodPost, base+"/services/"+service)
+		said, err := k.say(ctx, http.MethodPost, base+"/services/"+k.service)
 		switch {
 		case k.load.give.Err() != nil:
 			return ""
@@ -168,64 +166,4 @@ func (k *keptOne) attach(ctx context.Context, c *client.Client, id string) bool 
 	e.Request, e.Socket = id, 1
 	k.tell(collected, e)
 	return true
-}
-
-// said is what a node answers.
-type said struct {
-	status  int
-	id      string // of a 202
-	body    []byte
-	Code    string `json:"code"` // of a problem, as are the rest
-	Outcome string `json:"outcome"`
-	Request string `json:"request"`
-}
-
-// gone is the word for a result that the node does not have.
-const gone = "gone"
-
-// isOutcome tells whether it is one, or that there will be none, and not only that the
-// node cannot say.
-func (s *said) isOutcome(id string) bool {
-	switch {
-	case s.status == http.StatusGone, s.status == http.StatusNotFound:
-		s.Code, s.Outcome = gone, ""
-		return true
-	case s.status == http.StatusAccepted:
-		return false
-	}
-	return s.status == http.StatusOK || s.Request == id
-}
-
-// say makes one HTTP request.
-func (k *keptOne) say(ctx context.Context, method, url string) (*said, error) {
-	ctx, cancel := context.WithTimeout(ctx, keptTrial)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	if method == http.MethodPost {
-		request.Body, request.ContentLength = io.NopCloser(strings.NewReader(string(k.body))), int64(len(k.body))
-		request.Header.Set("Content-Type", "application/json")
-		request.Header.Set("Prefer", "respond-async")
-		request.Header.Set("Idempotency-Key", fmt.Sprintf("%d-%d-%d", k.load.o.seed, k.Client, k.N))
-	}
-	response, err := k.http.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	s := &said{status: response.StatusCode, id: strings.TrimPrefix(response.Header.Get("Location"), "/requests/")}
-	if s.body, err = io.ReadAll(response.Body); err == nil && s.status >= http.StatusBadRequest {
-		json.Unmarshal(s.body, s) // what is no problem has no word
-	}
-	return s, err
-}
-
-// pause waits before another node is asked.
-func pause(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(keptAgain):
-	}
 }

@@ -48,6 +48,7 @@ var ways = []way{
 	{name: "kept requests collected at another node than took them", times: collectedElsewhere, short: true},
 	{name: "event waits answered at another node than they were asked at", times: answeredElsewhere, short: true},
 	{name: "subscriptions that another node took over, with their session", times: takenOver, short: true},
+	{name: "subscriptions over HTTP that went on at another node", times: wentOn, short: true},
 }
 
 // tally counts how often each way was taken.

@@ -52,3 +52,19 @@ func takenOver(events []event) (n int) {
 	}
 	return n
 }
+
+// wentOn counts the times that a subscription over HTTP was taken up again elsewhere.
+func wentOn(events []event) (n int) {
+	at := make(map[int]string)
+	for i := range events {
+		e := &events[i]
+		if e.Kind != subscribed || e.Socket == 0 {
+			continue
+		}
+		if e.Record != "" && at[e.Client] != e.Node {
+			n++
+		}
+		at[e.Client] = e.Node
+	}
+	return n
+}
