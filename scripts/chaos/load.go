@@ -34,7 +34,6 @@ type load struct {
 	history *history
 	timeout time.Duration // of requests that are to be answered in time
 	callers []caller
-	feeds   *feeds
 
 	stop    chan struct{} // no more requests
 	asking  sync.WaitGroup
