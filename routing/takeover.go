@@ -1,0 +1,79 @@
+package routing
+
+import (
+	"maps"
+	"slices"
+)
+
+// TakenOver tells that another node owns a session now, by the take-over with
+// this epoch: its sink is left, and what is not acknowledged is routed to the new
+// owner. It does not block.
+func (r *Router) TakenOver(id SessionID, epoch uint64) {
+	found, here := r.sessions.Load(id)
+	if !here {
+		return
+	}
+	s := found.(*Session)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if defectResumeUnfenced {
+		return
+	}
+	if s.taken = max(s.taken, epoch); s.state != live || epoch <= s.epoch {
+		return
+	}
+	if s.whole {
+		r.table.Left(id, s.epoch)
+	}
+	s.leaveLocked(LeaveTakenOver, true)
+}
+
+// leaveLocked gives the session up to another node.
+func (s *Session) leaveLocked(why Leaving, reroute bool) {
+	if s.sink != nil {
+		s.sink.Leave(why)
+	}
+	for i := range s.unacked {
+		if u := &s.unacked[i]; u.Reply != nil && !u.safe && reroute {
+			s.router.reroute(u.Reply)
+		}
+	}
+	for _, o := range slices.Collect(maps.Values(s.open)) {
+		if left := o.leftLocked(); reroute {
+			for _, reply := range left {
+				s.router.reroute(reply)
+			}
+		}
+		if o.stream != nil {
+			s.emptyLocked(o)
+		}
+		s.dropLocked(o)
+	}
+	for _, e := range s.early {
+		if reroute && !e.held {
+			s.router.reroute(e.Reply)
+		}
+	}
+	s.clearLocked()
+}
+
+// Removed tells that the other nodes took this one for dead and have dealt with
+// all that it held: its clients are sent to resume. It does not block.
+func (r *Router) Removed() {
+	r.sessions.Range(func(_, found any) bool {
+		s := found.(*Session)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch {
+		case s.state != live:
+		case s.acks:
+			s.leaveLocked(LeaveRemoved, false)
+		default:
+			if s.sink != nil {
+				s.sink.Leave(LeaveRemoved)
+			}
+			s.closeLocked(true)
+		}
+		return true
+	})
+}
