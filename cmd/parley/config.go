@@ -113,7 +113,7 @@ type ServiceConfig struct {
 	Cancel         bool         `key:"cancel" help:"write a cancel record to the topic when the client of an open request cancels it or leaves for good"`
 	Forward        string       `key:"forward" help:"URL of an HTTP service that parley worker hands this service's requests to"`
 	Answer         AnswerConfig `key:"answer"`
-	ForwardHeaders []string     `key:"forward_headers" help:"HTTP request headers that become record headers; * at the end stands for any rest"`
+	ForwardHeaders []string     `key:"forward_headers" help:"HTTP request headers that become record headers; * at the end: any rest"`
 }
 
 // AnswerConfig says where a service's answers come from, unless that is the reply
@@ -148,7 +148,7 @@ type SubscriptionsConfig struct {
 	Allow  Rules    `key:"allow" help:"who may, by topic: CEL over claims and subject, as a service's allow"`
 	Whole  []string `key:"whole" help:"of these, topics whose events clients may have all, without a key"`
 	Max    int      `key:"max" help:"subscriptions a node; more are overloaded"`
-	Replay Size     `key:"replay" help:"bytes of a topic's partition that are read again for subscribers over HTTP that come back; 0: they are told that they have missed something"`
+	Replay Size     `key:"replay" help:"bytes of a partition that are read again for subscribers over HTTP that come back; 0: they are told that they missed some"`
 }
 
 // SessionsConfig bounds one session and its socket.

@@ -16,13 +16,13 @@ func sample(s setting) string {
 		"node": "n-1", "listen": "127.0.0.1:1", "admin": "127.0.0.1:2", "page": "false", "origins": "https://a.example,http://b:1",
 		"nodes": "http://c:1,https://d", "shutdown": "7s", "log.level": "debug", "log.format": "json",
 		"kafka.brokers": "k1:1,k2:2", "kafka.group_protocol": "consumer", "kafka.create_topics": "false",
-		"redis.cluster": "r1:1,r2:2", "subscriptions.topics": "s.events,t.events", "auth.jwt.algorithms": "RS256,EdDSA", "auth.jwt.keys": "a.pem,b.json", "auth.jwt.jwks": "https://a.example/jwks,https://b.example/jwks", "redis.sentinel.addresses": "s1:1", "redis.url": "rediss://u:p@h:1/2", "redis.lease": "2s",
+		"redis.cluster": "r1:1,r2:2", "subscriptions.topics": "s.events,t.events", "subscriptions.whole": "t.events", "auth.jwt.algorithms": "RS256,EdDSA", "auth.jwt.keys": "a.pem,b.json", "auth.jwt.jwks": "https://a.example/jwks,https://b.example/jwks", "redis.sentinel.addresses": "s1:1", "redis.url": "rediss://u:p@h:1/2", "redis.lease": "2s",
 		"kafka.sasl.mechanism": "PLAIN", "dialect": "parley", "partitioner": "crc32", "forward_headers": "x-a,x-b-*",
 	}
 	if text := special[s.key]; text != "" {
 		return text
 	}
-	return map[string]string{"duration": "17s", "size": "2MiB", "number": "77", "bool": "true", "text": "text-1", "schema": "schema.json", "rules": `{"t.events":"true"}`}[s.kind()]
+	return map[string]string{"duration": "17s", "size": "2MiB", "number": "77", "bool": "true", "text": "text-1", "schema": "schema.json", "rules": `{"t.events":"true"}`, "conditions": `{"done":"true"}`}[s.kind()]
 }
 
 // inFile writes a key as a file would, in flow style.
