@@ -54,6 +54,13 @@
 // by another node than the one that was lost, where there are several, at random.
 // Where it died without a close frame, each URL, and three at most, is tried within
 // 100 ms before that.
+//
+// A socket that has died without a word looks like one whose gateway is slow. So a client
+// that has written a call, and has not read a byte for 500 ms, asks whether anyone is there
+// ($/ping), and writes no more calls until it hears something: they would be lost, and
+// where the node is dead, nobody could say whether it had read them before. They wait, and
+// go by the next socket if there is no answer for 10 s.
+//
 // A node that drains asks its clients to go ($/goaway): the client moves at a
 // random moment in the time that the node gives, and closes the old socket
 // politely, so that nothing is on its way in it. Close codes mean:

@@ -17,13 +17,36 @@ type line struct {
 	link  atomic.Pointer[link] // nil during the handshake
 	began time.Time
 	heard atomic.Int64 // when something was read last: nanoseconds since began
+	owed  atomic.Int64 // when the first call was written since then, likewise, and one more; 0 for none
+	held  atomic.Bool  // calls wait until something is read
 }
 
 // Read is called by the reader only.
 func (l *line) Read(p []byte) (int, error) {
 	n, err := l.conn.Read(p)
-	l.heard.Store(int64(time.Since(l.began)))
+	if n > 0 {
+		l.heard.Store(int64(time.Since(l.began)))
+		l.owed.Store(0)
+		if l.held.Load() {
+			l.link.Load().kick()
+		}
+	}
 	return n, err
+}
+
+// spoke notes that a call is written, and tells whether it is the first since something
+// was read.
+func (l *line) spoke() (first bool) {
+	return l.owed.Load() == 0 && l.owed.CompareAndSwap(0, 1+int64(time.Since(l.began)))
+}
+
+// unheard is how long ago the first call was written since which nothing was read; 0 where
+// there is none, too.
+func (l *line) unheard() time.Duration {
+	if owed := l.owed.Load(); owed > 0 {
+		return time.Since(l.began) - time.Duration(owed-1)
+	}
+	return 0
 }
 
 // Write takes one control frame. It does not block.

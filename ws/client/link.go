@@ -36,6 +36,7 @@ type link struct {
 	goaways  chan time.Duration // in how long to move
 	kicks    chan struct{}      // there is something to write
 	acks     *time.Timer        // the writer waits for it; the reader arms it
+	doubts   *time.Timer        // watch waits for it; the writer arms it
 	writer                      // what is the writer's alone
 
 	// Under Client.mu.
@@ -50,6 +51,7 @@ type link struct {
 	told     uint64    // seq that has been acknowledged
 	armed    bool      // acks is
 	ackNow   bool
+	doubting bool  // doubts is armed
 	why      error // why we cut it off
 }
 
@@ -90,9 +92,10 @@ func (c *Client) dial(ctx context.Context, url string) (*link, error) {
 	l := &link{
 		c: c, url: url, ws: ws, line: t.line,
 		welcomed: make(chan struct{}), goaways: make(chan time.Duration, 1), kicks: make(chan struct{}, 1),
-		acks: time.NewTimer(time.Hour),
+		acks: time.NewTimer(time.Hour), doubts: time.NewTimer(time.Hour),
 	}
 	l.acks.Stop()
+	l.doubts.Stop()
 	l.line.link.Store(l)
 	return l, nil
 }
@@ -120,6 +123,7 @@ func (l *link) run(patience time.Duration, h hello) ended {
 	_ = l.line.conn.Close()
 	running.Wait()
 	l.acks.Stop()
+	l.doubts.Stop()
 	_ = l.ws.CloseNow()
 	return l.ended(err)
 }
@@ -161,6 +165,8 @@ func (l *link) watch(patience time.Duration, read <-chan error) error {
 			silence.welcomed()
 		case <-silence.timer.C:
 			silence.expired()
+		case <-l.doubts.C:
+			silence.doubted()
 		case delay := <-l.goaways:
 			if move == nil {
 				move = time.After(delay)

@@ -40,6 +40,9 @@ type Options struct {
 	Welcome time.Duration // from the handshake's beginning to the gateway's welcome: 10 s
 	Quiet   time.Duration // without a byte from the gateway, before asking whether it is there: 30 s
 	Pong    time.Duration // to answer that: 10 s
+	// Doubt is for how long a call may be written without a byte from the gateway since
+	// then, before it is asked likewise. Further calls wait until it says something: 500 ms.
+	Doubt time.Duration
 
 	Log *slog.Logger // lost sockets and what else a person may want to know: none
 
@@ -56,6 +59,7 @@ func (o Options) withDefaults() Options {
 		{&o.AckAfter, 250 * time.Millisecond},
 		{&o.BackoffFirst, 500 * time.Millisecond}, {&o.BackoffLongest, 20 * time.Second}, {&o.BackoffCrowded, 10 * time.Second},
 		{&o.Steady, 30 * time.Second}, {&o.Welcome, 10 * time.Second}, {&o.Quiet, 30 * time.Second}, {&o.Pong, 10 * time.Second},
+		{&o.Doubt, 500 * time.Millisecond},
 	} {
 		if *d.at <= 0 {
 			*d.at = d.than

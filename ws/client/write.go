@@ -90,6 +90,9 @@ func (l *link) takeAckLocked(now bool) {
 // sent.
 func (l *link) takeCallsLocked() {
 	c := l.c
+	if l.doubtsLocked() {
+		return
+	}
 	size := 0
 	for len(c.waiting) > 0 && size < flushAt {
 		k := c.waiting[0]
@@ -104,6 +107,9 @@ func (l *link) takeCallsLocked() {
 			continue
 		}
 		k.sent, k.socket = true, c.sockets
+		if k.id != 0 {
+			l.spokeLocked()
+		}
 		size += len(k.frame)
 		l.batch = append(l.batch, item{call: k, text: k.frame})
 	}
