@@ -11,6 +11,7 @@ const CROWDED = 10_000; // the least to wait where the gateway has too much to d
 const WELCOME = 10_000; // from opening a socket to the gateway's welcome
 const QUIET = 25_000; // without a frame, before asking whether anyone is there
 const PONG = 10_000; // to answer that
+const DOUBT = 500; // without a frame since a request was sent, before asking the same: no more are sent meanwhile
 const AWAKE = 3_000; // to answer it where the socket is suspected of being dead
 
 // After these the next socket is another node's, if we know one: it is gone, it
@@ -25,6 +26,7 @@ const ELSEWHERE = new Set([1001, 1006, 1011, 1012, 1013]);
  * @property {() => void} connecting
  * @property {() => void} opened
  * @property {(text: string) => void} received
+ * @property {() => void} trusted the socket was in doubt, and is not any longer: requests may be sent
  * @property {(code: number, reason: string, next: import('./wire.js').Next, delay?: number) => void} closed
  * @property {() => boolean} canRenewToken
  */
@@ -39,6 +41,8 @@ export class Link {
   /** Sockets lost in a row, besides those. */ #losses = 0;
   /** The newest token was refused, and no socket welcomed since. */ #refused = false;
   /** @type {number|undefined} when the socket was welcomed */ #since;
+  /** @type {number|undefined} when the first request was sent since the newest frame */ #owed;
+  /** It was asked whether anyone is there, and there was no frame since. */ #asks = false;
   /** @type {ReturnType<typeof setTimeout>|undefined} the next socket */ #retry;
   /** @type {ReturnType<typeof setTimeout>|undefined} the end of our patience */ #watchdog;
 
@@ -78,11 +82,13 @@ export class Link {
     socket.onopen = () => socket === this.#socket && this.#host.opened();
     socket.onmessage = ({ data }) => {
       if (socket !== this.#socket) return;
+      const doubtful = this.#doubtful;
       if (this.#since !== undefined) this.#listen();
       this.#host.received(data);
+      if (doubtful && socket === this.#socket) this.#host.trusted();
     };
     socket.onclose = ({ code, reason }) => socket === this.#socket && this.#lost(code, reason);
-    this.#watchdog = setTimeout(() => this.#lost(1006, 'no welcome in time'), WELCOME);
+    this.#watch(WELCOME, () => this.#lost(1006, 'no welcome in time'));
   }
 
   /** Opens a socket now if one is due later; asks whether anyone is there, if one is open. */
@@ -105,6 +111,24 @@ export class Link {
     return true;
   }
 
+  /**
+   * Sends a request, unless it would be lost with others, and perhaps nobody could say so for certain: where the gateway
+   * has not answered for a while, a request waits until it says something.
+   * @param {string} text @returns {boolean} whether it was written to a socket
+   */
+  request(text) {
+    if (this.#doubtful || !this.send(text)) return false;
+    if (this.#owed === undefined) {
+      this.#owed = Date.now();
+      if (!this.#asks) this.#watch(DOUBT, () => this.#ask(PONG));
+    }
+    return true;
+  }
+
+  get #doubtful() {
+    return this.#owed !== undefined && Date.now() - this.#owed >= DOUBT;
+  }
+
   /** What has been sent and is still here, in bytes. */
   get backlog() {
     return this.#socket?.bufferedAmount ?? 0;
@@ -119,7 +143,8 @@ export class Link {
     clearTimeout(this.#retry);
     clearTimeout(this.#watchdog);
     const socket = this.#socket;
-    this.#retry = this.#socket = this.#since = undefined;
+    this.#retry = this.#socket = this.#since = this.#owed = undefined;
+    this.#asks = false;
     socket?.close(1000);
   }
 
@@ -155,15 +180,22 @@ export class Link {
 
   /** Expects another frame: a browser is not told of a peer that has silently gone. */
   #listen() {
-    clearTimeout(this.#watchdog);
-    this.#watchdog = setTimeout(() => this.#ask(PONG), QUIET);
+    this.#owed = undefined;
+    this.#asks = false;
+    this.#watch(QUIET, () => this.#ask(PONG));
   }
 
   /** @param {number} patience ms */
   #ask(patience) {
-    clearTimeout(this.#watchdog);
+    this.#asks = true;
     this.send('{"jsonrpc":"2.0","method":"$/ping"}');
-    this.#watchdog = setTimeout(() => this.#lost(1006, 'no answer to a ping'), patience);
+    this.#watch(patience, () => this.#lost(1006, 'no answer to a ping'));
+  }
+
+  /** @param {number} patience ms @param {() => void} over what is done then, unless something else is to be by then */
+  #watch(patience, over) {
+    clearTimeout(this.#watchdog);
+    this.#watchdog = setTimeout(over, patience);
   }
 }
 

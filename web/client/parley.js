@@ -85,6 +85,7 @@ export class Client extends EventTarget {
       connecting: () => this.#become('connecting'),
       opened: () => this.#hello(),
       received: (text) => this.#receive(text),
+      trusted: () => this.#transmitAll(),
       closed: (code, reason, next, delay) => this.#closed(code, reason, next, delay),
       canRenewToken: () => typeof options.token === 'function',
     });
@@ -309,9 +310,15 @@ export class Client extends EventTarget {
     if (call.frame.length * 3 > limit && new TextEncoder().encode(call.frame).length > limit) {
       this.#giveUp(call, 'too_large', `the gateway takes ${limit} bytes a frame`); // it would close the socket
     } else {
-      call.sent = this.#send(call.frame);
+      call.sent = this.#link.request(call.frame);
       call.socket = this.#sockets;
+      if (call.sent) this.#emit('frame', { direction: 'out', text: call.frame });
     }
+  }
+
+  /** Sends what waits, in order. */
+  #transmitAll() {
+    for (const call of this.#open.values()) if (!call.sent) this.#transmit(call);
   }
 
   /** @param {Call} call */

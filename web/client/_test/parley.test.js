@@ -331,6 +331,44 @@ test('a silent gateway is pinged, and left when it does not answer', () => {
   assert.equal(client.state, 'waiting');
 });
 
+test('a gateway that does not answer a request is pinged soon, and gets no more requests until it says something', async () => {
+  const socket = dial();
+  socket.welcome();
+  const said = () => newest().take().map((m) => m.id ?? m.method);
+  const answers = [client.request('orders'), client.request('orders')];
+  mock.timers.tick(499);
+  answers.push(client.request('orders'));
+  mock.timers.tick(1);
+  answers.push(client.request('orders'), client.request('orders'));
+  assert.deepEqual(said(), [1, 2, 3, '$/ping']);
+  mock.timers.tick(9_999);
+  socket.push({ method: '$/accepted', params: { id: 1, request: 's.1' } }); // it has only been slow
+  assert.deepEqual(said(), [4, 5]);
+  mock.timers.tick(499);
+  assert.equal(client.state, 'open');
+  mock.timers.tick(1);
+  answers.push(client.request('orders'));
+  assert.deepEqual(said(), ['$/ping'], 'it is silent again');
+  mock.timers.tick(10_000);
+  assert.equal(client.state, 'waiting', 'and stays so');
+  mock.timers.tick(50);
+  assert.deepEqual(newest().welcome({ resumed: true }).params.resume.open, [1, 2, 3, 4, 5]);
+  assert.deepEqual(said(), [6]);
+  for (const id of [1, 2, 3, 4, 5, 6]) newest().push({ id, result: id, seq: id });
+  assert.deepEqual(await Promise.all(answers), [1, 2, 3, 4, 5, 6]);
+});
+
+test('a gateway that was asked whether it is there gets no longer to answer for a request that is made meanwhile', () => {
+  const socket = dial();
+  socket.welcome();
+  mock.timers.tick(25_000);
+  mock.timers.tick(9_999);
+  failure(client.request('orders'));
+  assert.deepEqual(socket.take().map((m) => m.method), ['$/ping', 'orders']);
+  mock.timers.tick(1);
+  assert.equal(client.state, 'waiting');
+});
+
 test('a node that drains is left at a random moment in the range it gave', () => {
   const socket = dial();
   socket.welcome();
