@@ -4,7 +4,7 @@ import "slices"
 
 // pushMemory is how many events of a partition a session remembers to have had, for those
 // that are consumed again: where a node dies, Kafka or Redis was away, or Redis has lost
-// something. As many as the bundled clients remember of a subscription.
+// something. As many as the bundled clients remember of it.
 const pushMemory = 1024
 
 // past are the events of one partition that a session has had, the newest of them. Of

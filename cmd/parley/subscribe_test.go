@@ -30,7 +30,7 @@ type subscribers struct {
 func newSubscribers(t *testing.T, events int) *subscribers {
 	c := newCluster(t, map[string]string{"echo": "murmur2"})
 	c.createTopic(c.topic("events"), 6, nil)
-	c.extra = fmt.Sprintf("subscriptions: {topics: [%s]}\n", c.topic("events"))
+	c.extra = fmt.Sprintf("subscriptions: {topics: [%[1]s], whole: [%[1]s]}\n", c.topic("events"))
 	for _, name := range []string{"a", "b", "c"} {
 		c.launch(name)
 	}
@@ -71,6 +71,42 @@ func (s *subscribers) overSocket(parley *client.Client, key string) {
 			s.saw(key, seen, string(push.Data), push.Missed)
 		}
 	})
+}
+
+// wholeOverSocket follows all keys at once with a client, which must get each event of
+// each of them once, or be told how many it does not get.
+func (s *subscribers) wholeOverSocket(parley *client.Client, keys []string) {
+	s.c.t.Helper()
+	sub, err := parley.Subscribe(s.ctx, s.c.topic("events"), "")
+	if err != nil {
+		s.c.t.Fatal(err)
+	}
+	s.running.Go(func() {
+		defer sub.Close()
+		all, partitions := newWhole(keys), make(map[string]bool)
+		for left := len(keys) * s.events; left > 0; left-- {
+			push, err := sub.Next(s.ctx)
+			if err != nil || push.Missed < 0 {
+				s.c.t.Errorf("%d of all %d events are missing: %v", left, len(keys)*s.events, err)
+				return
+			}
+			left -= push.Missed // the node has more to push than may wait
+			s.saw(push.Key, all[push.Key], string(push.Data), 0)
+			partitions[push.Event[:strings.LastIndexByte(push.Event, '/')]] = true
+		}
+		if len(partitions) != 6 {
+			s.c.t.Errorf("all events are in the partitions %v", partitions)
+		}
+	})
+}
+
+// newWhole is what somebody has seen who follows all keys.
+func newWhole(keys []string) map[string]map[int]bool {
+	all := make(map[string]map[int]bool)
+	for _, key := range keys {
+		all[key] = make(map[int]bool)
+	}
+	return all
 }
 
 // follow asks a node for the events of a key over HTTP, behind the last that is known.
@@ -133,15 +169,16 @@ func (s *subscribers) tell(keys []string, every time.Duration) {
 }
 
 // The node that holds the sockets of all subscribers, and reads some of the events, is
-// killed while they happen: others read on where it had not committed. Its clients go to other nodes and get every event once, without subscribing again; so
-// does who follows over HTTP at a node that lives.
+// killed while they happen: others read on where it had not committed. Its clients go to
+// other nodes and get every event once, without subscribing again, be it of a key or of
+// the whole topic; so does who follows over HTTP at a node that lives.
 func TestSubscribersOutliveTheirNode(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
 	}
 	s := newSubscribers(t, 200)
 	var keys []string
-	parley := [2]*client.Client{s.dial(), s.dial()}
+	parley := [3]*client.Client{s.dial(), s.dial(), s.dial()}
 	for i := range 16 {
 		keys = append(keys, fmt.Sprint("o-", i))
 		s.overSocket(parley[i%2], keys[i])
@@ -150,7 +187,8 @@ func TestSubscribersOutliveTheirNode(t *testing.T) {
 	for i := range 4 {
 		s.overHTTP(s.c.nodes[i%2], keys[i])
 	}
-	held := [2]string{parley[0].Session(), parley[1].Session()}
+	s.wholeOverSocket(parley[2], keys)
+	held := [3]string{parley[0].Session(), parley[1].Session(), parley[2].Session()}
 	time.AfterFunc(4*time.Second, func() { s.c.nodes[2].signal(syscall.SIGKILL) })
 	s.tell(keys, 50*time.Millisecond)
 	s.running.Wait()

@@ -3,7 +3,7 @@
 import { decodePayload } from './wire.js';
 
 const WAITING = 1000; // events that may wait for a loop
-const MEMORY = 1024; // events that a subscription knows to have had
+const MEMORY = 1024; // events of each partition that a subscription knows to have had
 const AGAIN = 1000; // ms before a subscription that cannot be made is tried again
 const TRIES = 3; // how often it is tried where a lost socket leaves open whether it was made
 
@@ -25,7 +25,7 @@ export class Subscription {
   /** Whether the gateway has it, or is asked to. */ made = false;
   missed = 0;
 
-  #seen = new Set();
+  /** By partition: of all of a topic, others go on while those of a dead node come again. @type {Map<string, Set<string>>} */ #seen = new Map();
   /** @type {Push[]} */ #queue = [];
   /** @type {{error?: any}|undefined} */ #end;
   #wake = () => {};
@@ -40,14 +40,22 @@ export class Subscription {
 
   /** Queues an event, unless it is one that a resumed session sends again. @param {Push} push */
   take({ missed = 0, ...push }) {
-    if (this.#end || this.#seen.has(push.event)) return;
-    this.#seen.add(push.event);
-    if (this.#seen.size > MEMORY) this.#seen.delete(this.#seen.values().next().value); // a set has its oldest first
+    if (this.#end || !this.#isNew(push.event)) return;
     this.miss(missed);
     if (this.#queue.length >= WAITING) return this.miss(1);
     this.#queue.push({ ...push, missed: this.missed, data: decodePayload(push.data) });
     this.missed = 0;
     this.#wake();
+  }
+
+  /** Notes that an event has come, and tells whether it is new. @param {string} event */
+  #isNew(event) {
+    const partition = event.slice(0, event.lastIndexOf('/'));
+    const seen = this.#seen.get(partition) ?? new Set();
+    if (seen.has(event)) return false;
+    this.#seen.set(partition, seen.add(event));
+    if (seen.size > MEMORY) seen.delete(seen.values().next().value ?? ''); // a set has its oldest first
+    return true;
   }
 
   /** Notes that n more events will not come. @param {number} n negative: nobody knows how many */

@@ -15,17 +15,9 @@ type feed struct{ topic, key string }
 
 // pushedLocked queues an event, unless it is one that a resumed session sends again.
 func (s *Subscription) pushedLocked(push Push) {
-	switch {
-	case s.seen[push.Event]:
+	if !s.past.add(push.Event) {
 		return
-	case len(s.past) < pushMemory:
-		s.past = append(s.past, push.Event)
-	default:
-		delete(s.seen, s.past[s.at])
-		s.past[s.at] = push.Event
-		s.at = (s.at + 1) % pushMemory
 	}
-	s.seen[push.Event] = true
 	if s.missedLocked(push.Missed); len(s.queue) >= maxPushes || s.bytes+len(push.Data) > maxPushed {
 		s.missedLocked(1)
 		return

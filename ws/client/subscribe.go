@@ -21,14 +21,13 @@ type Push struct {
 }
 
 const (
-	maxPushes  = 1000        // that may wait for Next
-	maxPushed  = 16 << 20    // bytes of them
-	pushMemory = 1024        // events that a subscription knows to have had
-	subsAgain  = time.Second // before a subscription that cannot be made is tried again
+	maxPushes = 1000        // that may wait for Next
+	maxPushed = 16 << 20    // bytes of them
+	subsAgain = time.Second // before a subscription that cannot be made is tried again
 )
 
-// Subscription has the events of a topic about a key, or all of them, from Subscribe on, each once. It is
-// for one goroutine at a time, but for Close.
+// Subscription has the events of a topic about a key, or all of them, from Subscribe on,
+// each once. It is for one goroutine at a time, but for Close.
 //
 // It outlives sockets and nodes like the session. Where the session itself is lost, the
 // client subscribes anew; what happened in between is missed, and the next Push says so.
@@ -41,19 +40,18 @@ type Subscription struct {
 	queue  []Push
 	bytes  int
 	missed int
-	seen   map[string]bool // the events in past
-	past   []string        // as a ring
-	at     int
+	past   past
 	made   bool  // the gateway has confirmed it once
 	broken bool  // it could not be made anew: Next tries again
 	err    error // why it has ended
 }
 
 // Subscribe has the events of a topic pushed whose record key is key, from the moment
-// that it returns; all of them where key is "", if the gateway allows that. The topic must be one that the gateway lets clients subscribe to:
-// else forbidden. The error is an *Error, or ctx.Err().
+// that it returns; all of them where key is "", if the gateway allows that. The topic must
+// be one that the gateway lets clients subscribe to: else forbidden. The error is an
+// *Error, or ctx.Err().
 func (c *Client) Subscribe(ctx context.Context, topic, key string) (*Subscription, error) {
-	s := &Subscription{c: c, feed: feed{topic, key}, woken: make(chan struct{}, 1), seen: make(map[string]bool)}
+	s := &Subscription{c: c, feed: feed{topic, key}, woken: make(chan struct{}, 1), past: make(past)}
 	c.mu.Lock()
 	c.subs[s.feed] = append(c.subs[s.feed], s) // a push may be faster than the confirmation
 	c.mu.Unlock()

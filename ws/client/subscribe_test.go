@@ -22,6 +22,15 @@ func (g *node) push(session string, offset int64, body string) {
 	}})
 }
 
+// stock pushes an event of the topic of which clients may have all.
+func (g *node) stock(session, key string, offset int64) {
+	at := routing.RecordAt{Topic: "stock.events", Offset: offset}
+	g.router.Deliver(g.t.Context(), []*routing.Reply{{
+		ID: routing.PushID(routing.SessionID(session), at), Final: true, Body: []byte("1"), From: at,
+		Headers: []routing.Header{{Key: routing.PushKey, Value: []byte(key)}},
+	}})
+}
+
 // next is the next event of a subscription, as a text to compare.
 func next(t testing.TB, s *client.Subscription) string {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -170,16 +179,52 @@ func TestSubscribeToAll(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, key := range []string{"tea", "mug"} {
-			at := routing.RecordAt{Topic: "stock.events", Offset: int64(i)}
-			g.router.Deliver(t.Context(), []*routing.Reply{{
-				ID: routing.PushID(routing.SessionID(c.Session()), at), Final: true, Body: []byte("1"), From: at,
-				Headers: []routing.Header{{Key: routing.PushKey, Value: []byte(key)}},
-			}})
-		}
+		g.stock(c.Session(), "tea", 0)
+		g.stock(c.Session(), "mug", 1)
 		same(t, "all", next(t, all)+", "+next(t, all), "stock.events/0/0 1 0, stock.events/0/1 1 0")
 		same(t, "tea", next(t, tea), "stock.events/0/0 1 0")
 		all.Close()
 		same(t, "closed", next(t, all), "cancelled")
+	})
+}
+
+// An event that comes again, as its node has died, is known, however many of other
+// partitions have come meanwhile.
+func TestSubscribeToAllOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		scripted(t, n, "a", func(p *peer) {
+			seq := 0
+			event := func(partition, offset int) {
+				seq++
+				p.say(fmt.Sprintf(`{"jsonrpc":"2.0","method":"$/push","params":{"topic":"stock.events","key":"tea","event":"stock.events/%d/%d","data":1},"seq":%d}`, partition, offset, seq))
+			}
+			p.welcome("S", p.n > 0)
+			if p.n == 0 {
+				p.hear()
+				p.say(`{"jsonrpc":"2.0","id":1,"result":true}`)
+				event(0, 7)
+				for i := range 1100 {
+					if event(1, i); i%32 == 31 {
+						p.hear() // the acknowledgement
+					}
+				}
+				_ = p.ws.CloseNow()
+				return
+			}
+			event(0, 7)
+			event(0, 8)
+			p.linger()
+		})
+		c := dial(t, n.options("a"))
+		all, err := c.Subscribe(t.Context(), "stock.events", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "event", next(t, all), "stock.events/0/7 1 0")
+		for i := range 1100 {
+			same(t, "event", next(t, all), fmt.Sprintf("stock.events/1/%d 1 0", i))
+		}
+		same(t, "the next", next(t, all), "stock.events/0/8 1 0")
 	})
 }

@@ -152,3 +152,21 @@ test('all of a topic comes to who names no key, besides those who follow one', a
   await settle();
   assert.deepEqual(socket.take().filter(({ method }) => method === '$/unsubscribe').map(({ params }) => params), [{ topic: 'orders.events' }]);
 });
+
+test('an event that comes again is known, however many of other partitions have come meanwhile', async () => {
+  const socket = dial();
+  socket.welcome();
+  const all = client.subscribe('orders.events');
+  socket.push({ id: 1, result: true });
+  await all.ready;
+  const { taken } = take(all);
+  push(socket, 1);
+  for (let i = 0; i < 1100; i++) {
+    push(socket, i, { event: `orders.events/3/${i}`, key: 'o-2', data: 'other' });
+    if (i % 100 === 0) for (let j = 0; j < 10; j++) await settle();
+  }
+  push(socket, 1);
+  push(socket, 2);
+  for (let i = 0; i < 300; i++) await settle();
+  assert.deepEqual(taken.filter((data) => data !== 'other'), [1, 2]);
+});
