@@ -42,8 +42,10 @@ type Client struct {
 }
 
 // Dial connects to a gateway. It tries each URL once, in turn, and returns when
-// a node has welcomed the client, or with the errors of all of them. ctx is for
-// Dial alone: it does not end the client.
+// a node has welcomed the client, or with the errors of all of them. A node that refuses
+// the token is tried once more, with another one; where that is refused too, the error
+// is a *[CloseError] and the other nodes are not asked. ctx is for Dial alone: it does not
+// end the client.
 func Dial(ctx context.Context, o Options) (*Client, error) {
 	if err := check(o.URLs); err != nil {
 		return nil, err

@@ -29,9 +29,10 @@ func (c *Client) run() {
 		case c.ending():
 			c.end(nil)
 			return
+		case c.first != nil && c.anotherToken(e):
+			continue // with the same node
 		case c.first != nil:
-			c.refused = append(c.refused, fmt.Errorf("%s: %w", c.o.URLs[at], e.err))
-			if at++; at == len(c.o.URLs) {
+			if at++; c.refuse(c.o.URLs[at-1], e) || at == len(c.o.URLs) {
 				err := errors.Join(c.refused...)
 				c.end(err)
 				c.first <- err
@@ -122,6 +123,25 @@ func (c *Client) detach(l *link) {
 	c.link, l.drained = nil, true
 	c.state = Connecting // or waiting: whichever comes next is told
 	c.mu.Unlock()
+}
+
+// anotherToken tells whether Dial is to try a node once more: it refuses the token, which
+// may just have expired, and no other one was made yet.
+func (c *Client) anotherToken(e ended) bool {
+	again := afterClose(e.code) == token && c.o.Token != nil && !c.denied
+	c.denied = c.denied || again
+	return again
+}
+
+// refuse notes why a node did not take Dial, and tells whether no other will either: a
+// token that was made anew would be refused by all of them.
+func (c *Client) refuse(url string, e ended) (byAll bool) {
+	err := e.err
+	if e.code == deniedCode {
+		err = &CloseError{e.code, e.reason}
+	}
+	c.refused = append(c.refused, fmt.Errorf("%s: %w", url, err))
+	return e.code == deniedCode && c.denied
 }
 
 // comeBack waits for the moment to open the next socket. It answers false when

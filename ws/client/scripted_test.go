@@ -142,61 +142,6 @@ func TestCloseCodes(t *testing.T) {
 	}
 }
 
-// A token has expired: the client asks for another one, and goes on.
-func TestToken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork()
-		var hellos []string
-		scripted(t, n, "a", func(p *peer) {
-			hellos = append(hellos, p.hello)
-			p.welcome("S", p.n > 0)
-			if p.n == 0 {
-				_ = p.ws.Close(4401, "expired")
-			}
-			p.linger()
-		})
-		o := n.options("a")
-		asked := 0
-		o.Token = func(context.Context) (string, error) {
-			if asked++; asked == 2 {
-				return "", errors.New("the issuer is away")
-			}
-			return fmt.Sprint("t", asked), nil
-		}
-		c := dial(t, o)
-		time.Sleep(5 * time.Second)
-		same(t, "state", c.State(), client.Open)
-		same(t, "tokens", asked, 3)
-		same(t, "first", strings.Contains(hellos[0], `"token":"t1"`), true)
-		same(t, "then", strings.Contains(hellos[1], `"token":"t3","resume":{"session":"S"`), true)
-	})
-}
-
-// A token has expired, and the one that is made then is refused too: the client ends, and
-// says why.
-func TestTokenRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork()
-		scripted(t, n, "a", func(p *peer) {
-			if p.n == 0 {
-				p.welcome("S", false)
-				p.hear()
-			}
-			_ = p.ws.Close(4401, "the token has expired")
-		})
-		o, asked := n.options("a"), 0
-		o.Token = func(context.Context) (string, error) { asked++; return "t", nil }
-		c := dial(t, o)
-		_, err := c.Call(t.Context(), "orders", nil, client.CallOptions{})
-		var failed *client.Error
-		if !errors.As(err, &failed) || failed.Code != "unauthorized" || failed.Message != "the gateway refuses the token: the token has expired" {
-			t.Errorf("got %v", err)
-		}
-		<-c.Done()
-		same(t, "tokens", asked, 2)
-	})
-}
-
 // Messages are acknowledged 250 ms after the first, or 32 at once, and never
 // before they have been handed over.
 func TestAcknowledgement(t *testing.T) {
