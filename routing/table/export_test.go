@@ -8,3 +8,6 @@ func (r *Redis) FallAsleep() {
 	defer r.pulse.mu.Unlock()
 	r.pulse.last.Store(int64(time.Since(r.pulse.start) - 2*r.pulse.limit))
 }
+
+// UninboxDigest names the script that takes an inbox away.
+var UninboxDigest = uninboxScript.Hash()

@@ -99,11 +99,10 @@ func (r *Redis) bury(ctx context.Context) {
 // nothing of its kind is left there. A new process of the same name may read and
 // route the same entries: what is done twice is dropped by its record.
 func (r *Redis) buryOnce(ctx context.Context, g grave) (done bool, err error) {
-	member, err := r.client.HGet(ctx, membersKey, string(g.node)).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return false, fmt.Errorf("look up node: %w", err)
+	living, err := r.living(ctx, g.node)
+	if err != nil {
+		return false, err
 	}
-	living, _, _ := strings.Cut(member, " ")
 	strays, from, stuck := 0, "-", make(map[routing.SessionID]bool)
 	for {
 		entries, err := r.client.XRangeN(ctx, inboxKey(g.node), from, "+", buryEntries).Result()
@@ -124,12 +123,42 @@ func (r *Redis) buryOnce(ctx context.Context, g grave) (done bool, err error) {
 		return false, nil // look once more: a relay may have been on its way
 	}
 	if living == "" {
-		left, err := uninboxScript.Run(ctx, r.client, []string{inboxKey(g.node)}).Int()
-		if err != nil || left > 0 {
+		if done, err := r.takeInboxAway(ctx, g.node); !done {
 			return false, err
 		}
 	}
 	return true, r.client.HDel(ctx, gravesKey, g.field()).Err()
+}
+
+// living answers which process of a node lives; "" for none.
+func (r *Redis) living(ctx context.Context, node routing.NodeID) (boot string, err error) {
+	member, err := r.client.HGet(ctx, membersKey, string(node)).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("look up node: %w", err)
+	}
+	boot, _, _ = strings.Cut(member, " ")
+	return boot, nil
+}
+
+// takeInboxAway deletes the inbox of a node of which no process lives, unless it has
+// entries. Where one has begun meanwhile it puts the inbox back: without one nothing
+// could be relayed to it until it renews its lease.
+func (r *Redis) takeInboxAway(ctx context.Context, node routing.NodeID) (done bool, err error) {
+	left, err := uninboxScript.Run(ctx, r.client, []string{inboxKey(node)}).Int()
+	if err != nil || left > 0 {
+		return false, err
+	}
+	if again, err := r.living(ctx, node); err != nil || again == "" {
+		return err == nil, err
+	}
+	return true, r.makeInbox(ctx, node)
+}
+
+func (r *Redis) makeInbox(ctx context.Context, node routing.NodeID) error {
+	if err := inboxScript.Run(ctx, r.client, []string{inboxKey(node)}).Err(); err != nil {
+		return fmt.Errorf("make inbox: %w", err)
+	}
+	return nil
 }
 
 // routeAgain routes entries of another node's inbox, and deletes those that are

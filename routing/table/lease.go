@@ -3,7 +3,6 @@ package table
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -117,8 +116,8 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 	defer cancel()
 	// First the inbox: nobody relays to a node whose inbox is not there, and an
 	// earlier boot that leaves late may have taken it away.
-	if err := inboxScript.Run(ctx, r.client, []string{inboxKey(r.o.Node)}).Err(); err != nil {
-		return fmt.Errorf("make inbox: %w", err)
+	if err := r.makeInbox(ctx, r.o.Node); err != nil {
+		return err
 	}
 	sent := time.Now()
 	answer, err := leaseScript.Run(ctx, r.client, leaseKeys(), r.leaseArgs(first)...).Slice()
@@ -132,6 +131,11 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 	}
 	if c.removed {
 		return errRemoved
+	}
+	if first { // who buries the boot before may not have seen this one yet, and taken it away again
+		if err := r.makeInbox(ctx, r.o.Node); err != nil {
+			return err
+		}
 	}
 	if off, news := r.clock.learn(sent, received, c.now); news {
 		r.o.Log.Warn("this node's clock is not Redis's, which deadlines are told by", "ahead", off.Round(time.Millisecond).String())
