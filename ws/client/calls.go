@@ -14,7 +14,7 @@ func (c *Client) submit(k *call) *Error {
 		return failed("session_gone", NotSent, "the client is closed")
 	case c.state != Open && k.id == 0:
 		return failed("unavailable", NotSent, "there is no connection")
-	case c.state != Open && !c.roomLocked():
+	case (c.state != Open || c.link.line.held.Load()) && !c.roomLocked():
 		return failed("overloaded", NotSent, "%d calls wait for a connection", c.o.Waiting)
 	case c.queued+len(k.frame) > maxQueued:
 		return failed("overloaded", NotSent, "too much waits to be written")

@@ -27,7 +27,7 @@ type Options struct {
 	// CallOptions.OnAccepted and Reply.Request need: one more message a call.
 	Accepted bool
 
-	Waiting int // calls that may wait while there is no socket: 256
+	Waiting int // calls that may wait while there is no socket, or none that is sure to live: 256
 
 	AckAfter time.Duration // the longest that a message waits for its acknowledgement: 250 ms
 	AckEvery int           // messages that are acknowledged at once: 32

@@ -37,13 +37,16 @@ func TestCallsWaitWhileInDoubt(t *testing.T) {
 			}
 			p.linger()
 		})
-		c := dial(t, n.options("a"))
+		o := n.options("a")
+		o.Waiting = 45
+		c := dial(t, o)
 		began := time.Now()
 		var calls []going
 		for range 50 { // over five seconds
 			calls = append(calls, start(t.Context(), c, "x", "", client.CallOptions{}))
 			time.Sleep(100 * time.Millisecond)
 		}
+		same(t, "one too many", fate(c.Call(t.Context(), "x", nil, client.CallOptions{Timeout: time.Second})), "overloaded not_sent")
 		<-dead
 		same(t, "left after", time.Since(began), 10*time.Second+500*time.Millisecond)
 		same(t, "written", len(lost), 6)
