@@ -369,7 +369,8 @@ func TestRemovedNodeDoesNotCommit(t *testing.T) {
 				// It hears of its removal when it joins again, not before.
 				sleepy.Heartbeat, sleepy.Session, sleepy.Commit, sleepy.Tell = 10*time.Second, 20*time.Second, time.Hour, f.tell
 				o.Commit, o.Tell = 20*time.Millisecond, f.tell
-				a, atA := k.member(t, sleepy, "a")
+				watched, seen := k.seen()
+				a, atA := watched.member(t, sleepy, "a")
 				b, atB := k.member(t, o, "b")
 				f.is(a, b)
 				until(t, "a share each", nil, func() bool {
@@ -378,8 +379,8 @@ func TestRemovedNodeDoesNotCommit(t *testing.T) {
 					}
 					return atA.owned() == 1 && atB.owned() == 1
 				})
-				time.Sleep(2 * time.Second) // the early heartbeat and the echoes of nudges are over
 				f.is(b)
+				until(t, "a's silence", nil, seen.quiet)
 				p := a.partitions()[0]
 				k.write(t, numbered(o.Topic, p, 0, 10)...)
 				until(t, "ten replies", atA.news, func() bool { return len(atA.all()) == 10 })
@@ -415,15 +416,17 @@ func TestRemovedNodeDoesNotCommit(t *testing.T) {
 func TestKeptPartition(t *testing.T) {
 	alongside(t)
 	eachProtocol(t, func(t *testing.T, k *testKafka, o RepliesOptions) {
-		o.Topic, o.Commit, o.ShutdownWait = k.topic(t, "replies", 1), 20*time.Millisecond, 10*time.Millisecond
+		o.Topic, o.Commit, o.ShutdownWait = k.topic(t, "replies", 2), 20*time.Millisecond, 10*time.Millisecond
 		o.Heartbeat, o.Session = 10*time.Second, 20*time.Second
-		a, got := k.member(t, o, "a")
+		watched, seen := k.seen()
+		a, got := watched.member(t, o, "a")
+		all := func() []*routing.Reply { return of(0, got.all()) }
 		k.write(t, numbered(o.Topic, 0, 0, 10)...)
-		until(t, "ten replies", got.news, func() bool { return len(got.all()) == 10 })
-		settle(got.all()[:3]...)
+		until(t, "ten replies", got.news, func() bool { return len(all()) == 10 })
+		settle(all()[:3]...)
 		committed := func() int64 { return k.committed(t, o.Group, o.Topic, 0) }
 		until(t, "the commit", nil, func() bool { return committed() == 3 })
-		time.Sleep(2 * time.Second) // the early heartbeat and the echoes of nudges are over
+		until(t, "a's silence", nil, seen.quiet)
 		former := a.MemberID()
 		if err := RemoveMembers(t.Context(), k.Config, o.Group, o.Protocol, []Member{{ID: former}}); err != nil {
 			t.Fatal(err)
@@ -434,13 +437,13 @@ func TestKeptPartition(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.Nudge()
-		until(t, "a's return", got.news, func() bool { return a.MemberID() != former && a.MemberID() != "" && got.owned() == 1 })
-		settle(got.all()[:5]...)
-		time.Sleep(200 * time.Millisecond)
+		until(t, "a's return", got.news, func() bool { return a.MemberID() != former && a.MemberID() != "" && got.owned() == 2 })
+		settle(all()[:5]...)
+		k.nextCommit(t, o, got, 1)
 		if at := committed(); at != 8 {
 			t.Errorf("committed %d, want 8", at)
 		}
-		until(t, "the commit of all", got.news, func() bool { settle(got.all()...); return committed() == 10 })
+		until(t, "the commit of all", got.news, func() bool { settle(all()...); return committed() == 10 })
 	})
 }
 

@@ -13,6 +13,15 @@ func of(partition int32, replies []*routing.Reply) []*routing.Reply {
 	return slices.DeleteFunc(replies, func(r *routing.Reply) bool { return r.From.Partition != partition })
 }
 
+// fetchMore writes one reply more to a partition that does not wait, and waits for it: it
+// is fetched after all that has come, together with what others have that do not wait.
+func (k *testKafka) fetchMore(t *testing.T, o RepliesOptions, got *heap, partition int32) {
+	t.Helper()
+	n := len(of(partition, got.all()))
+	k.write(t, numbered(o.Topic, partition, 1000+n, 1001+n)...)
+	until(t, "one more", got.news, func() bool { return len(of(partition, got.all())) == n+1 })
+}
+
 // A partition with too many replies that are not done, or too large ones, waits
 // in Kafka while others go on; it goes on when half of them are done, and nothing
 // is missing.
@@ -32,12 +41,12 @@ func TestBacklog(t *testing.T) {
 			}
 			k.write(t, large[:100]...)
 			until(t, "the first", got.news, func() bool { return len(of(0, got.all())) > 20 })
-			time.Sleep(100 * time.Millisecond)
 			before := len(of(0, got.all())) // one poll may take more than there is room for
 			k.write(t, large[100:]...)
 			k.write(t, numbered(o.Topic, 1, 0, 100)...)
 			until(t, "the other partition", got.news, func() bool { return len(of(1, got.all())) == 100 })
-			time.Sleep(100 * time.Millisecond)
+			settle(of(1, got.all())...) // so that it has room for more
+			k.fetchMore(t, o, got, 1)
 			if n := len(of(0, got.all())); n != before {
 				t.Errorf("%d came though it should wait", n-before)
 			}
@@ -73,7 +82,7 @@ func TestWait(t *testing.T) {
 		k.write(t, numbered(o.Topic, 0, 0, 3)...)
 		k.write(t, numbered(o.Topic, 1, 0, 3)...)
 		until(t, "the other partition", got.news, func() bool { return len(of(1, got.all())) == 3 })
-		time.Sleep(200 * time.Millisecond)
+		k.fetchMore(t, o, got, 1)
 		if n := len(of(0, got.all())); n > 0 {
 			t.Errorf("%d came though they should wait", n)
 		}

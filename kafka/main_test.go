@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
 	"parley/routing"
@@ -111,6 +113,98 @@ func (k *testKafka) committed(t *testing.T, group, topic string, partition int32
 		return -1
 	}
 	return at.At
+}
+
+// nextCommit waits for a commit that begins later than now: that of a record of its own in
+// a partition that has nothing else out. A node commits all that is done in its partitions
+// at once, so whatever was due elsewhere is committed too.
+func (k *testKafka) nextCommit(t *testing.T, o RepliesOptions, got *heap, spare int32) {
+	t.Helper()
+	n := len(of(spare, got.all()))
+	k.write(t, numbered(o.Topic, spare, n, n+1)...)
+	until(t, "a record more", got.news, func() bool { return len(of(spare, got.all())) == n+1 })
+	settle(of(spare, got.all())...)
+	until(t, "its commit", nil, func() bool { return k.committed(t, o.Group, o.Topic, spare) == int64(n+1) })
+}
+
+// traffic is what a client has to do with its brokers. It is a hook of the client.
+type traffic struct {
+	mu      sync.Mutex
+	answers map[int16]int // by the key of what was asked
+	refused int           // connections that could not be made
+	lost    chan struct{} // has room for one: a connection has ended
+	group   struct {
+		open int // requests without an answer
+		last time.Time
+	}
+}
+
+// seen is the same Kafka for one client, whose traffic it answers.
+func (k *testKafka) seen() (*testKafka, *traffic) {
+	traffic, same := &traffic{answers: make(map[int16]int), lost: make(chan struct{}, 1)}, *k
+	same.Hooks = []kgo.Hook{traffic}
+	return &same, traffic
+}
+
+// talk are the requests by which a member and its group tell each other the news.
+var talk = []kmsg.Key{kmsg.JoinGroup, kmsg.SyncGroup, kmsg.Heartbeat, kmsg.ConsumerGroupHeartbeat}
+
+func (c *traffic) passedLocked(key int16, open int) {
+	if slices.Contains(talk, kmsg.Key(key)) {
+		c.group.open += open
+		c.group.last = time.Now()
+	}
+}
+
+func (c *traffic) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.refused++
+	}
+}
+
+func (c *traffic) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) {
+	select {
+	case c.lost <- struct{}{}:
+	default:
+	}
+}
+
+func (c *traffic) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.passedLocked(key, 1)
+}
+
+func (c *traffic) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answers[key]++
+	c.passedLocked(key, -1)
+}
+
+// answered counts what was asked and has an answer.
+func (c *traffic) answered(key kmsg.Key) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answers[key.Int16()]
+}
+
+// refusals counts connections that could not be made.
+func (c *traffic) refusals() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refused
+}
+
+// quiet tells whether the client is done with its group for now: the pauses between the
+// echoes of a nudge, and the one before a new member's early heartbeat, are shorter than
+// its silence. Nothing else tells that none is to come.
+func (c *traffic) quiet() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.group.open == 0 && !c.group.last.IsZero() && time.Since(c.group.last) > 600*time.Millisecond
 }
 
 // alone is a Table of a cluster of one: strangers are remembered and dropped.

@@ -32,7 +32,7 @@ func TestFrozenBroker(t *testing.T) {
 				signal(syscall.SIGSTOP)
 				defer signal(syscall.SIGCONT)
 				settle(got.all()...)
-				time.Sleep(frozen)
+				time.Sleep(frozen) // the time for which a real broker does nothing is what is tested
 				signal(syscall.SIGCONT)
 				begin := time.Now()
 				k.write(t, numbered(o.Topic, 0, 10, 20)...)

@@ -243,7 +243,7 @@ func TestRebalance(t *testing.T) {
 func TestLostIsNotCommitted(t *testing.T) {
 	alongside(t)
 	k := newKafka(t)
-	o := RepliesOptions{Group: "parley-" + k.name, Topic: k.topic(t, "replies", 1), Heartbeat: 200 * time.Millisecond}
+	o := RepliesOptions{Group: "parley-" + k.name, Topic: k.topic(t, "replies", 2), Heartbeat: 200 * time.Millisecond, Commit: 20 * time.Millisecond}
 	a, got := k.member(t, o, "a")
 	k.write(t, numbered(o.Topic, 0, 0, 5)...)
 	until(t, "five replies", got.news, func() bool { return len(got.all()) == 5 })
@@ -254,11 +254,11 @@ func TestLostIsNotCommitted(t *testing.T) {
 	if _, waiting, _ := a.Stats(); waiting != 5 {
 		t.Errorf("%d wait, want 5: former receipts counted", waiting)
 	}
-	time.Sleep(commitEvery + 200*time.Millisecond) // a commit, had it been due
+	k.nextCommit(t, o, got, 1)
 	if at := k.committed(t, o.Group, o.Topic, 0); at != -1 {
 		t.Errorf("committed %d", at)
 	}
-	settle(got.all()[5:]...)
+	settle(of(0, got.all())[5:]...)
 	a.stop()
 	if at := k.committed(t, o.Group, o.Topic, 0); at != 5 {
 		t.Errorf("committed %d, want 5", at)
@@ -353,8 +353,9 @@ func TestTopicComesLater(t *testing.T) {
 	alongside(t)
 	k := newKafka(t)
 	o := RepliesOptions{Group: "parley-" + k.name, Topic: "replies-" + k.name}
-	_, got := k.member(t, o, "a")
-	time.Sleep(300 * time.Millisecond) // long enough for it to see that there is none
+	watched, seen := k.seen()
+	_, got := watched.member(t, o, "a")
+	until(t, "a look for a topic that is not there", nil, func() bool { return seen.answered(kmsg.Metadata) >= 3 })
 	k.topic(t, "replies", 3)
 	until(t, "assignment", got.news, func() bool { return got.owned() == 3 })
 	k.write(t, numbered(o.Topic, 2, 0, 1)...)
@@ -368,14 +369,18 @@ func TestRepliesOutage(t *testing.T) {
 	eachProtocolFake(t, func(t *testing.T, protocol string) {
 		dir, port := t.TempDir(), freePort(t)
 		k := newFake(t, kfake.DataDir(dir), kfake.Ports(port))
-		o := RepliesOptions{Group: "parley-" + k.name, Topic: k.topic(t, "replies", 2), Protocol: protocol}
+		o := RepliesOptions{Group: "parley-" + k.name, Topic: k.topic(t, "replies", 2), Protocol: protocol, Commit: 100 * time.Millisecond}
 		a, got := k.member(t, o, "a")
 		k.write(t, numbered(o.Topic, 1, 0, 3)...)
 		until(t, "three replies", got.news, func() bool { return len(got.all()) == 3 })
 		k.fake.Close()
 		settle(got.all()...)
-		time.Sleep(1500 * time.Millisecond) // a commit fails
+		until(t, "a commit's failure", nil, func() bool { return a.cannotCommit() || !a.Assigned() })
 		newFake(t, kfake.DataDir(dir), kfake.Ports(port))
+		until(t, "the commit of what was done", got.news, func() bool {
+			settle(got.all()...) // also what came again, where the group was lost meanwhile
+			return k.committed(t, o.Group, o.Topic, 1) == 3
+		})
 		k.write(t, numbered(o.Topic, 1, 3, 4)...)
 		until(t, "the fourth", got.news, func() bool {
 			all := got.all()
@@ -387,6 +392,13 @@ func TestRepliesOutage(t *testing.T) {
 			t.Errorf("committed %d, want 4", at)
 		}
 	})
+}
+
+// cannotCommit tells whether Kafka did not take the last commit.
+func (s *started) cannotCommit() bool {
+	s.committing.Lock()
+	defer s.committing.Unlock()
+	return s.failing
 }
 
 func eachProtocolFake(t *testing.T, test func(t *testing.T, protocol string)) {
@@ -417,8 +429,9 @@ func TestStopWithoutKafka(t *testing.T) {
 // Nor does one that never reached it.
 func TestNeverKafka(t *testing.T) {
 	k := &testKafka{Config: Config{Brokers: []string{fmt.Sprintf("127.0.0.1:%d", freePort(t))}, Log: testLog(t)}, name: unique()}
+	k, seen := k.seen()
 	a, _ := k.member(t, RepliesOptions{Group: "parley", Topic: "replies"}, "a")
-	time.Sleep(200 * time.Millisecond)
+	until(t, "vain tries", nil, func() bool { return seen.refusals() > 2 })
 	if a.Assigned() {
 		t.Error("assigned by nobody")
 	}

@@ -27,35 +27,36 @@ func dated(at time.Time, topic string, from, to int) []*kgo.Record {
 // that came again is done.
 func TestRewind(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, k *testKafka, o RepliesOptions) {
-		o.Topic, o.Commit = k.topic(t, "replies", 1), 20*time.Millisecond
+		o.Topic, o.Commit = k.topic(t, "replies", 2), 20*time.Millisecond
 		k.write(t, dated(time.Now().Add(-10*time.Minute), o.Topic, 0, 5)...)
 		k.write(t, dated(time.Now(), o.Topic, 5, 10)...)
 		a, got := k.member(t, o, "a")
-		until(t, "ten replies", got.news, func() bool { return len(got.all()) == 10 })
-		settle(got.all()...)
+		all := func() []*routing.Reply { return of(0, got.all()) }
+		until(t, "ten replies", got.news, func() bool { return len(all()) == 10 })
+		settle(all()...)
 		committed := func() int64 { return k.committed(t, o.Group, o.Topic, 0) }
 		until(t, "the commit", nil, func() bool { return committed() == 10 })
 		if err := a.Rewind(t.Context(), time.Minute); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "five again", got.news, func() bool { return len(got.all()) == 15 })
-		if again := ids(got.all()[10:]); again[0] != "5" || again[4] != "9" {
+		until(t, "five again", got.news, func() bool { return len(all()) == 15 })
+		if again := ids(all()[10:]); again[0] != "5" || again[4] != "9" {
 			t.Errorf("came again: %v", again)
 		}
 		k.write(t, numbered(o.Topic, 0, 10, 11)...)
-		until(t, "a new one", got.news, func() bool { return len(got.all()) == 16 })
-		settle(got.all()[15])
-		settle(got.all()[:10]...) // from before: they change nothing
-		time.Sleep(200 * time.Millisecond)
+		until(t, "a new one", got.news, func() bool { return len(all()) == 16 })
+		settle(all()[15])
+		settle(all()[:10]...) // from before: they change nothing
+		k.nextCommit(t, o, got, 1)
 		if at := committed(); at != 10 {
 			t.Errorf("committed %d, want 10", at)
 		}
 		if _, waiting, _ := a.Stats(); waiting != 6 {
 			t.Errorf("%d wait, want 6", waiting)
 		}
-		settle(got.all()[10:]...)
+		settle(all()[10:]...)
 		until(t, "the commit of the new one", nil, func() bool { return committed() == 11 })
-		if n := len(got.all()); n != 16 {
+		if n := len(all()); n != 16 {
 			t.Errorf("%d deliveries", n)
 		}
 	})
@@ -157,10 +158,10 @@ func TestRewindAmongRebalances(t *testing.T) {
 			for _, m := range []*started{a, b} {
 				rewind(m)
 			}
-			time.Sleep(time.Duration(rand.IntN(200)) * time.Millisecond)
+			seen.more(t, rand.IntN(15))
 			b.stop()
 			rewind(a)
-			time.Sleep(time.Duration(rand.IntN(200)) * time.Millisecond)
+			seen.more(t, rand.IntN(15))
 		}
 		close(stop)
 		writing.Wait()
@@ -185,6 +186,8 @@ func (k *testKafka) watchCommits(t *testing.T, o RepliesOptions) (stop func()) {
 	var running sync.WaitGroup
 	running.Go(func() {
 		highest := make(map[int32]int64)
+		look := time.NewTicker(10 * time.Millisecond) // nothing tells of a commit
+		defer look.Stop()
 		for ctx.Err() == nil {
 			for p := range int32(4) {
 				at := k.committed(t, o.Group, o.Topic, p)
@@ -193,7 +196,10 @@ func (k *testKafka) watchCommits(t *testing.T, o RepliesOptions) (stop func()) {
 				}
 				highest[p] = max(at, highest[p])
 			}
-			time.Sleep(10 * time.Millisecond)
+			select {
+			case <-look.C:
+			case <-ctx.Done():
+			}
 		}
 	})
 	return func() { cancel(); running.Wait() }
@@ -222,6 +228,19 @@ func (s *settler) Deliver(_ context.Context, replies []*routing.Reply) {
 		s.late[i] = s.late[len(s.late)-1]
 		s.late = s.late[:len(s.late)-1]
 	}
+}
+
+// more waits until so many have come that had not come before.
+func (s *settler) more(t *testing.T, n int) {
+	t.Helper()
+	n += s.count()
+	until(t, "more replies", nil, func() bool { return s.count() >= n })
+}
+
+func (s *settler) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.seen)
 }
 
 // now settles all, and from now on at once.
