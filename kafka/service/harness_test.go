@@ -105,6 +105,12 @@ func header(r *kgo.Record, name string) string {
 // serve runs a service until the test ends, or stop is called.
 func (w *world) serve(h Handler, with func(*Options)) (stop func()) {
 	w.t.Helper()
+	return w.run(w.service(h, with))
+}
+
+// service makes a service that does not run yet.
+func (w *world) service(h Handler, with func(*Options)) *Service {
+	w.t.Helper()
 	o := Options{Kafka: w.config, Group: w.group, Handlers: map[string]Handler{w.requests: h}}
 	if with != nil {
 		with(&o)
@@ -113,6 +119,11 @@ func (w *world) serve(h Handler, with func(*Options)) (stop func()) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return s
+}
+
+// run runs a service until the test ends, or stop is called, which waits for its end.
+func (w *world) run(s *Service) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {

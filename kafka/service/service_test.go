@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -289,12 +290,12 @@ func TestMemory(t *testing.T) {
 // answer.
 func TestStop(t *testing.T) {
 	w := newWorld(t)
-	started := make(chan struct{}, 2)
-	stop := w.serve(func(ctx context.Context, r *Request) error {
+	started, stopping := make(chan struct{}, 2), make(chan struct{})
+	s := w.service(func(ctx context.Context, r *Request) error {
 		switch string(r.Body) {
 		case "quick":
 			started <- struct{}{}
-			time.Sleep(50 * time.Millisecond) // while the service stops
+			<-stopping
 		case "stuck":
 			started <- struct{}{}
 			<-ctx.Done()
@@ -305,12 +306,17 @@ func TestStop(t *testing.T) {
 		}
 		return echo(ctx, r)
 	}, func(o *Options) { o.Shutdown, o.Concurrency = 300*time.Millisecond, 2 })
+	stop := w.run(s)
 	w.ask("quick", "k", "quick")
 	w.ask("stuck", "k", "stuck")
 	w.ask("waits", "k", "waits")
 	<-started
 	<-started
-	stop()
+	stopped := make(chan struct{})
+	go func() { stop(); close(stopped) }()
+	w.until("the end to begin", s.crew.ends)
+	close(stopping)
+	<-stopped
 	if got := w.await("quick"); got[0].body != "quick" {
 		t.Errorf("got %+v", got)
 	}
@@ -328,17 +334,29 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// ends tells whether the end has begun.
+func (c *crew) ends() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ending
+}
+
 // Processes come and go while requests are asked: each is answered, and in the end
 // all are committed.
 func TestRebalance(t *testing.T) {
 	w := newWorld(t)
+	const n = 400
+	var asked [n]chan struct{}
+	for i := range asked {
+		asked[i] = make(chan struct{})
+	}
 	work := func(ctx context.Context, r *Request) error {
-		time.Sleep(time.Millisecond)
+		i, _ := strconv.Atoi(string(r.Body))
+		<-asked[min(i+3, n-1)] // so that there is always something in work
 		return echo(ctx, r)
 	}
 	w.serve(work, nil)
 	var stops []func()
-	const n = 400
 	for i := range n {
 		switch i {
 		case 100, 200:
@@ -347,6 +365,7 @@ func TestRebalance(t *testing.T) {
 			go stops[i/300]()
 		}
 		w.ask(fmt.Sprint(i), fmt.Sprint("k", i), fmt.Sprint(i))
+		close(asked[i])
 	}
 	for i := range n {
 		if got := w.await(fmt.Sprint(i)); got[0].body != fmt.Sprint(i) {
