@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -131,15 +132,21 @@ func TestForwardRetry(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 	})}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		time.Sleep(150 * time.Millisecond)
+	var serving sync.WaitGroup
+	defer func() { server.Close(); serving.Wait() }()
+	dial := transport.DialContext
+	open := sync.OnceFunc(func() {
 		if l, err := net.Listen("tcp", address); err == nil {
-			_ = server.Serve(l)
+			serving.Go(func() { _ = server.Serve(l) })
 		}
-	}()
-	defer func() { server.Close(); <-served }()
+	})
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			open()
+		}
+		return conn, err
+	}
 	h = Forward(Options{URL: &url.URL{Scheme: "http", Host: address}, Transport: transport})
 	if got := service.Try(t.Context(), h, &service.Request{})[0]; got.Failure != nil || got.Status != 200 {
 		t.Errorf("there at last: got %+v", got)
