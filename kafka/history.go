@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,14 +60,24 @@ type reread struct {
 	done    chan struct{} // closed when each of them has its answer
 }
 
-// latecomer is one who waits for events. It belongs to its read until that is done.
+// latecomer is one who waits for events of one partition. It belongs to its read until
+// that is done.
 type latecomer struct {
-	key    string
-	from   int64 // offset
-	end    int64 // of the partition
+	key    string // "" for all
+	from   int64  // offset
+	end    int64  // of the partition
 	events []*routing.Event
 	bytes  int
+	spent  *spent // with the client's other partitions
 	err    error
+}
+
+// spent is what was read for one client. Reads of several partitions share it.
+type spent struct{ events, bytes atomic.Int64 }
+
+// more notes one more event, and tells whether its client may have that many.
+func (s *spent) more(bytes int) bool {
+	return s.events.Add(1) <= historyEvents && s.bytes.Add(int64(bytes)) <= historyBytes
 }
 
 var (
@@ -96,40 +107,103 @@ func NewHistory(c Config, o HistoryOptions) (*History, error) {
 // Close frees what the history has. Nobody may be asking any longer.
 func (h *History) Close() { h.client.Close() }
 
-// Since answers what has happened to a feed after one of its events. A client that has
-// subscribed before it asks misses nothing: what the answer does not have is pushed. It
-// blocks, for a bounded time. After an error it is not known what has happened.
-func (h *History) Since(ctx context.Context, feed routing.Feed, after routing.RecordAt) (routing.Backlog, error) {
-	if after.Topic != feed.Topic {
-		return routing.Backlog{}, h.ended(errHistoryLost)
-	}
-	r := &latecomer{key: feed.Key, from: after.Offset + 1}
+// Since answers what has happened to a feed since its client was at a position: of a key
+// in the partitions that this names, of a whole topic in all, from the beginning where it
+// does not name one, which is newer. A client that has subscribed before it asks misses
+// nothing: what the answer does not have is pushed. It blocks, for a bounded time. After
+// an error it is not known what has happened.
+func (h *History) Since(ctx context.Context, feed routing.Feed, from routing.Position) (routing.Backlog, error) {
 	ctx, cancel := context.WithTimeout(ctx, historyTime)
 	defer cancel()
-	to, first, err := h.join(place{after.Topic, after.Partition}, r)
+	readers, err := h.latecomers(ctx, feed, from)
+	if err == nil {
+		var all sync.WaitGroup
+		for partition, r := range readers {
+			if r.from < r.end { // else there is nothing to read
+				all.Go(func() { h.await(ctx, place{feed.Topic, partition}, r) })
+			}
+		}
+		all.Wait()
+	}
+	var b routing.Backlog
+	if err == nil {
+		b, err = h.backlog(readers)
+	}
+	return b, h.ended(err)
+}
+
+// latecomers are what one client needs to have read. Of a whole topic it is asked first
+// where there is anything to read.
+func (h *History) latecomers(ctx context.Context, feed routing.Feed, from routing.Position) (map[int32]*latecomer, error) {
+	readers, shared := make(map[int32]*latecomer), new(spent)
+	if feed.Key != "" {
+		for partition, offset := range from {
+			readers[partition] = &latecomer{key: feed.Key, from: offset, end: math.MaxInt64, spent: shared}
+		}
+		return readers, nil
+	}
+	bounds, err := h.bounds(ctx, feed.Topic)
+	if err != nil {
+		return nil, err
+	}
+	for partition, b := range bounds {
+		r := &latecomer{from: from[partition], end: b.end, spent: shared}
+		switch {
+		case b.err != nil:
+			return nil, b.err
+		case r.from < b.start, r.from > b.end:
+			return nil, errHistoryLost
+		}
+		readers[partition] = r
+	}
+	for partition := range from {
+		if readers[partition] == nil {
+			return nil, errHistoryLost
+		}
+	}
+	return readers, nil
+}
+
+// await has a partition read for a client, by whose turn it is. It blocks until that is
+// done, or ctx has ended.
+func (h *History) await(ctx context.Context, at place, r *latecomer) {
+	asked := *r // r is its read's, who leaves before that has an answer of his own
+	to, first, err := h.join(at, &asked)
 	switch {
 	case err != nil:
-		return routing.Backlog{}, h.ended(err)
+		r.err = err
+		return
 	case first:
 		// Others rely on this one: so it goes on when its own client has left.
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), historyTime)
 		defer cancel()
-		h.serve(own, place{after.Topic, after.Partition}, to)
+		h.serve(own, at, to)
 	}
 	select {
 	case <-to.done:
+		*r = asked
 	case <-ctx.Done():
-		return routing.Backlog{}, h.ended(context.Cause(ctx))
+		r.err = context.Cause(ctx)
 	}
-	if r.err == nil && h.held.Add(int64(r.bytes)) > int64(h.options.Held) {
-		h.held.Add(-int64(r.bytes))
-		r.err = errHistoryBusy
+}
+
+// backlog puts together what was read of all of a client's partitions.
+func (h *History) backlog(readers map[int32]*latecomer) (routing.Backlog, error) {
+	b, bytes := routing.Backlog{Ends: make(routing.Position, len(readers))}, int64(0)
+	for partition, r := range readers {
+		if r.err != nil {
+			return routing.Backlog{}, r.err
+		}
+		b.Ends[partition] = r.end
+		b.Events = append(b.Events, r.events...)
+		bytes += int64(r.bytes)
 	}
-	if r.err != nil {
-		return routing.Backlog{}, h.ended(r.err)
+	if h.held.Add(bytes) > int64(h.options.Held) {
+		h.held.Add(-bytes)
+		return routing.Backlog{}, errHistoryBusy
 	}
-	_ = h.ended(nil)
-	return routing.Backlog{Events: r.events, End: r.end, Release: func() { h.held.Add(-int64(r.bytes)) }}, nil
+	b.Release = func() { h.held.Add(-bytes) }
+	return b, nil
 }
 
 // join has a reader served by the next read of its partition. first says that it is the

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,7 +40,7 @@ func eventsAbout(topic string, n int, keys ...string) (all []*kgo.Record) {
 // since answers the bodies of what was missed, and how that ended.
 func since(t *testing.T, h *History, topic, key string, partition int32, offset int64) (bodies string, end int64, err error) {
 	t.Helper()
-	missed, err := h.Since(t.Context(), routing.Feed{Topic: topic, Key: key}, routing.RecordAt{Topic: topic, Partition: partition, Offset: offset})
+	missed, err := h.Since(t.Context(), routing.Feed{Topic: topic, Key: key}, routing.Position{partition: offset + 1})
 	if err != nil {
 		return "", 0, err
 	}
@@ -47,7 +49,7 @@ func since(t *testing.T, h *History, topic, key string, partition int32, offset 
 	for _, e := range missed.Events {
 		all = append(all, string(e.Body))
 	}
-	return strings.Join(all, " "), missed.End, nil
+	return strings.Join(all, " "), missed.Ends[partition], nil
 }
 
 // Who comes back gets what has happened to its key since its last event, in order, and
@@ -72,10 +74,7 @@ func TestHistory(t *testing.T) {
 	if _, _, err := since(t, h, topic, "a", 7, 0); err == nil {
 		t.Error("it knows a partition that is not there")
 	}
-	if _, err := h.Since(t.Context(), routing.Feed{Topic: topic, Key: "a"}, routing.RecordAt{Topic: "another"}); err == nil {
-		t.Error("it reads another topic")
-	}
-	if whole, lost := seen.get("whole"), seen.get("lost"); whole != 6 || lost != 3 || h.held.Load() != 0 {
+	if whole, lost := seen.get("whole"), seen.get("lost"); whole != 6 || lost != 2 || h.held.Load() != 0 {
 		t.Errorf("%d whole, %d lost, %d bytes held", whole, lost, h.held.Load())
 	}
 }
@@ -136,7 +135,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	})
 	<-h.slots
 	both.Wait()
-	at := routing.RecordAt{Topic: topic, Offset: 2196}
+	at := routing.Position{0: 2197}
 	first, err := h.Since(t.Context(), routing.Feed{Topic: topic, Key: "a"}, at)
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +144,7 @@ func TestHistoryIsBounded(t *testing.T) {
 		t.Error("more bytes than may be held")
 	}
 	first.Release()
-	if got, _, err := since(t, h, topic, "a", 0, at.Offset); err != nil || got != "2197 2198" {
+	if got, _, err := since(t, h, topic, "a", 0, 2196); err != nil || got != "2197 2198" {
 		t.Errorf("then: got %q, %v", got, err)
 	}
 	if seen.get("beyond") != 2 || seen.get("busy") != 1 || h.held.Load() != 0 {
@@ -175,7 +174,7 @@ func TestHistoryIsReadOnceForMany(t *testing.T) {
 	var all sync.WaitGroup
 	ctx, leave := context.WithCancel(t.Context())
 	all.Go(func() {
-		if _, err := h.Since(ctx, routing.Feed{Topic: topic, Key: "a"}, routing.RecordAt{Topic: topic}); err == nil {
+		if _, err := h.Since(ctx, routing.Feed{Topic: topic, Key: "a"}, routing.Position{0: 1}); err == nil {
 			t.Log("who left was served all the same")
 		}
 	})
@@ -194,5 +193,68 @@ func TestHistoryIsReadOnceForMany(t *testing.T) {
 	all.Wait()
 	if n := seen.get("whole"); n < 200 {
 		t.Errorf("%d of 200 after %v", n, time.Since(began))
+	}
+}
+
+// all answers what was missed of a whole topic, as "partition/offset", by partition.
+func all(t *testing.T, h *History, topic string, from routing.Position) (places string, ends routing.Position, err error) {
+	t.Helper()
+	missed, err := h.Since(t.Context(), routing.Feed{Topic: topic}, from)
+	if err != nil {
+		return "", nil, err
+	}
+	defer missed.Release()
+	var some []string
+	for _, e := range missed.Events {
+		some = append(some, fmt.Sprintf("%d/%d", e.At.Partition, e.At.Offset))
+	}
+	slices.SortStableFunc(some, func(a, b string) int { return strings.Compare(a[:1], b[:1]) })
+	return strings.Join(some, " "), missed.Ends, nil
+}
+
+// Who follows a whole topic gets what has happened in each of its partitions since it was
+// there, be it without a key, and of one that is newer everything. All of it together is
+// bounded, and a position is that of every partition or none.
+func TestHistoryOfAll(t *testing.T) {
+	k := newKafka(t)
+	topic := k.topic(t, "all", 3)
+	var records []*kgo.Record
+	for partition := range int32(3) {
+		for _, r := range eventsAbout(topic, 500, "a", "b", "") {
+			r.Partition = partition
+			records = append(records, r)
+		}
+	}
+	k.write(t, records...)
+	h, seen := newHistory(t, k, HistoryOptions{})
+	ends, err := h.Ends(t.Context(), topic)
+	if want := (routing.Position{0: 500, 1: 500, 2: 500}); err != nil || !maps.Equal(ends, want) {
+		t.Fatalf("it ends at %v, %v", ends, err)
+	}
+	for _, c := range []struct {
+		from routing.Position
+		want string
+	}{
+		{routing.Position{0: 498, 1: 500, 2: 497}, "0/498 0/499 2/497 2/498 2/499"},
+		{ends, ""},
+	} {
+		if got, to, err := all(t, h, topic, c.from); err != nil || got != c.want || !maps.Equal(to, ends) {
+			t.Errorf("from %v: got %q to %v, %v", c.from, got, to, err)
+		}
+	}
+	if got, _, err := all(t, h, topic, routing.Position{0: 500, 1: 500}); err != nil || strings.Count(got, " ") != 499 {
+		t.Errorf("of a new partition: got %q, %v", got, err)
+	}
+	for what, from := range map[string]routing.Position{
+		"1,001 events, where 1,000 may be":     {0: 0, 1: 0, 2: 499},
+		"a position that is not there yet":     {0: 500, 1: 501, 2: 500},
+		"one of a partition that is not there": {0: 500, 1: 500, 2: 500, 3: 0},
+	} {
+		if got, _, err := all(t, h, topic, from); err == nil {
+			t.Errorf("%s: %q", what, got)
+		}
+	}
+	if whole, lost, beyond := seen.get("whole"), seen.get("lost"), seen.get("beyond"); whole != 3 || lost != 2 || beyond != 1 || h.held.Load() != 0 {
+		t.Errorf("%d whole, %d lost, %d beyond, %d bytes held", whole, lost, beyond, h.held.Load())
 	}
 }

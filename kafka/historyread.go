@@ -15,10 +15,18 @@ import (
 // read answers all readers of a partition. It is asked where that ends only now, when
 // all of them have subscribed: what is behind its end will be pushed to each.
 func (h *History) read(ctx context.Context, at place, readers []*latecomer) error {
-	start, end, err := h.bounds(ctx, at)
+	bounds, err := h.bounds(ctx, at.topic)
 	if err != nil {
 		return err
 	}
+	b, known := bounds[at.id]
+	switch {
+	case !known:
+		return errHistoryLost
+	case b.err != nil:
+		return b.err
+	}
+	start, end := b.start, b.end
 	var near, far []*latecomer
 	for _, r := range readers {
 		r.end = end
@@ -44,24 +52,49 @@ func (h *History) read(ctx context.Context, at place, readers []*latecomer) erro
 	return nil
 }
 
-// bounds answers where a partition begins, and where it ends for those who read only
-// what is committed.
-func (h *History) bounds(ctx context.Context, at place) (start, end int64, err error) {
+// bound is where a partition begins and ends, if that is known.
+type bound struct {
+	start, end int64
+	err        error
+}
+
+// bounds answers where the partitions of a topic begin, and where they end for those who
+// read only what is committed.
+func (h *History) bounds(ctx context.Context, topic string) (map[int32]bound, error) {
 	admin := kadm.NewClient(h.client)
-	starts, err := admin.ListStartOffsets(ctx, at.topic)
+	starts, err := admin.ListStartOffsets(ctx, topic)
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
-	ends, err := admin.ListCommittedOffsets(ctx, at.topic)
+	ends, err := admin.ListCommittedOffsets(ctx, topic)
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
-	first, known := starts.Lookup(at.topic, at.id)
-	last, is := ends.Lookup(at.topic, at.id)
-	if !known || !is {
-		return 0, 0, errHistoryLost
+	all := make(map[int32]bound)
+	for partition, first := range starts[topic] {
+		if last, known := ends.Lookup(topic, partition); known {
+			all[partition] = bound{first.Offset, last.Offset, errors.Join(first.Err, last.Err)}
+		}
 	}
-	return first.Offset, last.Offset, errors.Join(first.Err, last.Err)
+	return all, nil
+}
+
+// Ends answers where the partitions of a topic end. It blocks, for a bounded time.
+func (h *History) Ends(ctx context.Context, topic string) (routing.Position, error) {
+	ctx, cancel := context.WithTimeout(ctx, historyTime)
+	defer cancel()
+	bounds, err := h.bounds(ctx, topic)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: read where a topic ends: %w", err)
+	}
+	at := make(routing.Position, len(bounds))
+	for partition, b := range bounds {
+		if b.err != nil {
+			return nil, fmt.Errorf("kafka: read where %s/%d ends: %w", topic, partition, b.err)
+		}
+		at[partition] = b.end
+	}
+	return at, nil
 }
 
 // scan reads a partition once, from the first of its readers' positions to its end.
@@ -97,15 +130,19 @@ func (h *History) scan(ctx context.Context, at place, end int64, readers []*late
 			if read += len(record.Key) + len(record.Value) + overhead; read > h.options.Bytes {
 				return errHistoryBeyond
 			}
-			handOut(record, byKey[string(record.Key)])
+			key := string(record.Key)
+			e := handOut(record, nil, byKey[key])
+			if key != "" {
+				handOut(record, e, byKey[""])
+			}
 		}
 	}
 	return nil
 }
 
-// handOut gives an event to all who wait for its key.
-func handOut(record *kgo.Record, readers []*latecomer) {
-	var e *routing.Event
+// handOut gives an event to all who wait for its key, or for all, and answers it once it
+// was made.
+func handOut(record *kgo.Record, e *routing.Event, readers []*latecomer) *routing.Event {
 	for _, r := range readers {
 		if record.Offset < r.from || r.err != nil {
 			continue
@@ -114,8 +151,9 @@ func handOut(record *kgo.Record, readers []*latecomer) {
 			e = event(string(record.Key), record)
 		}
 		r.bytes += weight(e)
-		if r.events = append(r.events, e); len(r.events) > historyEvents || r.bytes > historyBytes {
+		if r.events = append(r.events, e); !r.spent.more(weight(e)) {
 			r.err, r.events = errHistoryBeyond, nil
 		}
 	}
+	return e
 }

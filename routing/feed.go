@@ -78,10 +78,8 @@ type subscribing struct {
 	done    func(*Error)
 }
 
-// Subscribe has events of a feed pushed to the session's sink from the moment that done
-// is called without an error. It does not block; done is called once, from another
-// goroutine, with no lock held. A feed that the session follows already is none more.
-func (s *Session) Subscribe(feed Feed, done func(*Error)) *Error {
+// MayFollow tells why the session may not subscribe to a feed; nil where it may.
+func (s *Session) MayFollow(feed Feed) *Error {
 	rule, offered := s.router.feeds[feed.Topic]
 	if !offered {
 		return refuse(Forbidden, false, "there are no subscriptions to the topic %q", feed.Topic)
@@ -94,6 +92,16 @@ func (s *Session) Subscribe(feed Feed, done func(*Error)) *Error {
 		return refuse(InvalidParams, false, "say whose events: there are no subscriptions to all of the topic %q", feed.Topic)
 	case len(feed.Key) > maxEntity:
 		return refuse(InvalidParams, false, "a key has from 1 to %d bytes", maxEntity)
+	}
+	return nil
+}
+
+// Subscribe has events of a feed pushed to the session's sink from the moment that done
+// is called without an error. It does not block; done is called once, from another
+// goroutine, with no lock held. A feed that the session follows already is none more.
+func (s *Session) Subscribe(feed Feed, done func(*Error)) *Error {
+	if e := s.MayFollow(feed); e != nil {
+		return e
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

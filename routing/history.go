@@ -6,12 +6,16 @@ import (
 	"strings"
 )
 
+// Position is how far somebody is in the partitions of a topic: of each the offset of the
+// first event that is yet to come.
+type Position map[int32]int64
+
 // Backlog is what has happened to a feed while its client was away.
 type Backlog struct {
-	Events []*Event // in the order of their records
-	// End is where their partition ended when they were read: an event before it is
+	Events []*Event // of each partition in the order of its records
+	// Ends are where the partitions ended when they were read: an event before its end is
 	// among them, and one that is pushed besides is a second copy.
-	End int64
+	Ends Position
 	// Release says that the events are not needed any longer. It is called once.
 	Release func()
 }

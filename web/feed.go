@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -26,23 +27,26 @@ const (
 var (
 	errDrains    = errors.New("this node is going away")
 	errNoHistory = errors.New("events are not read again here")
-	errWhole     = errors.New("an event's place says nothing of a topic's other partitions")
 )
 
-// History reads events again for subscribers that were away.
+// History reads events again for subscribers that were away. Its methods block, for a
+// bounded time.
 type History interface {
-	// Since answers what has happened to a feed after one of its events, for a client
-	// that has subscribed already. It blocks, for a bounded time. After an error it is
-	// not known what has happened.
-	Since(ctx context.Context, feed routing.Feed, after routing.RecordAt) (routing.Backlog, error)
+	// Since answers what has happened to a feed since a client was at a position that has
+	// subscribed already. After an error it is not known what has happened.
+	Since(ctx context.Context, feed routing.Feed, from routing.Position) (routing.Backlog, error)
+	// Ends answers where the partitions of a topic end.
+	Ends(ctx context.Context, topic string) (routing.Position, error)
 }
 
 // noHistory reads nothing again.
 type noHistory struct{}
 
-func (noHistory) Since(context.Context, routing.Feed, routing.RecordAt) (routing.Backlog, error) {
+func (noHistory) Since(context.Context, routing.Feed, routing.Position) (routing.Backlog, error) {
 	return routing.Backlog{}, errNoHistory
 }
+
+func (noHistory) Ends(context.Context, string) (routing.Position, error) { return nil, errNoHistory }
 
 // pushed is the sink of a session that is there for one subscription. What waits to be
 // written is bounded by the session.
@@ -82,16 +86,22 @@ func (s *Server) serveFeed(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer session.Close()
+	out := feeding{w: w, feed: feed}
+	if feed.Key == "" && session.MayFollow(feed) == nil {
+		out.next = s.start(r.Context(), feed.Topic)
+	}
 	if e, left := s.subscribe(r.Context(), session, feed); left {
 		return
 	} else if e != nil {
 		s.refuse(w, r, 0, e)
 		return
 	}
-	out := feeding{w: w, keys: feed.Key == ""}
 	err := out.begin()
 	if last := r.Header.Get("Last-Event-ID"); err == nil && last != "" {
-		err = s.catchUp(r.Context(), feed, last, &out)
+		err = s.catchUp(r.Context(), last, &out)
+	}
+	if err == nil {
+		err = out.sayPosition()
 	}
 	if err == nil {
 		err = s.feed(r, session, to, &out)
@@ -128,27 +138,23 @@ func (s *Server) subscribe(ctx context.Context, session *routing.Session, feed r
 // catchUp writes what a client has missed that comes back and says which event was its
 // last. Where that is not to be had it is told that it may have missed something, and
 // nobody knows how much. It has subscribed before: what happens meanwhile waits for it.
-func (s *Server) catchUp(ctx context.Context, feed routing.Feed, last string, out *feeding) error {
+func (s *Server) catchUp(ctx context.Context, last string, out *feeding) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.draining, cancel)()
-	after, err := routing.ParseRecordAt(last)
 	var missed routing.Backlog
-	switch {
-	case err != nil:
-	case feed.Key == "":
-		err = errWhole
-	default:
-		missed, err = s.history.Since(ctx, feed, after)
+	from, err := readPosition(out.feed, last)
+	if err == nil {
+		missed, err = s.history.Since(ctx, out.feed, from)
 	}
 	switch {
 	case err == nil:
 		defer missed.Release()
-		return out.writePast(&missed, after)
+		return out.writePast(&missed, from)
 	case ctx.Err() != nil: // it has left, or is to come back to another node
 		return nil
 	}
-	s.log.Info("a subscriber that comes back has missed events", "topic", feed.Topic, "last", clip(last), "err", err)
+	s.log.Info("a subscriber that comes back has missed events", "topic", out.feed.Topic, "last", clip(last), "err", err)
 	return out.say(string(appendMissed(nil, -1)))
 }
 
@@ -186,10 +192,11 @@ func (s *Server) feed(r *http.Request, session *routing.Session, to *pushed, out
 // feeding is a response of events that no request asked for.
 type feeding struct {
 	w     http.ResponseWriter
+	feed  routing.Feed // of all keys: each event comes with its own
 	batch []routing.Delivery
 	buf   []byte
-	has   routing.RecordAt // the client has what stands before it in its partition
-	keys  bool             // events of all keys: each comes with its own
+	has   routing.Position // the client has what stands before it: that was read again
+	next  routing.Position // where the client is, as the ids of all of a topic say; or nil
 }
 
 // begin writes the status and the headers.
@@ -203,12 +210,21 @@ func (o *feeding) begin() error {
 	return o.say(":\n\n")
 }
 
-// writePast writes and flushes what has happened after an event that the client has.
-func (o *feeding) writePast(missed *routing.Backlog, after routing.RecordAt) error {
-	o.has = routing.RecordAt{Topic: after.Topic, Partition: after.Partition, Offset: missed.End}
+// writePast writes and flushes what has happened since the client was at a position.
+func (o *feeding) writePast(missed *routing.Backlog, from routing.Position) error {
+	o.has = missed.Ends
+	if o.feed.Key == "" && len(o.has) <= maxPositions {
+		o.next = make(routing.Position, len(o.has))
+		for partition := range o.has {
+			o.next[partition] = from[partition]
+		}
+	}
 	o.buf = o.buf[:0]
 	for _, e := range missed.Events {
-		o.buf = appendEvent(o.buf, e.At, e.Body)
+		o.buf = o.appendEvent(o.buf, e.At, e.Key, e.Body)
+	}
+	if o.next != nil {
+		o.next = maps.Clone(missed.Ends)
 	}
 	if len(o.buf) == 0 {
 		return nil
@@ -216,9 +232,19 @@ func (o *feeding) writePast(missed *routing.Backlog, after routing.RecordAt) err
 	return o.write(o.buf)
 }
 
+// sayPosition tells the client of all of a topic where it is before anything happens: an
+// id without an event.
+func (o *feeding) sayPosition() error {
+	if o.next == nil {
+		return nil
+	}
+	id := append(append([]byte("id: "), o.feed.Topic...), appendPosition(nil, o.next)...)
+	return o.write(append(id, "\n\n"...))
+}
+
 // knows tells whether the client has an event that is pushed: it was read again too.
 func (o *feeding) knows(at routing.RecordAt) bool {
-	return at.Partition == o.has.Partition && at.Offset < o.has.Offset
+	return at.Offset < o.has[at.Partition]
 }
 
 // writeAll writes and flushes what has come.
@@ -235,7 +261,7 @@ func (o *feeding) writeAll(session *routing.Session, to *pushed) error {
 			o.buf = appendMissed(o.buf, d.Push.Missed)
 		}
 		if !o.knows(d.Reply.From) {
-			o.buf = o.appendPushed(o.buf, d)
+			o.buf = o.appendEvent(o.buf, d.Reply.From, d.Push.Feed.Key, d.Reply.Body)
 		}
 	}
 	if len(o.buf) > 0 {
@@ -261,23 +287,23 @@ func (o *feeding) write(text []byte) error {
 	return nil
 }
 
-// appendEvent appends an event. It has no name, so that a browser calls onmessage. Its
-// id says where it stands, which is all that a client needs to go on from there.
-func appendEvent(dst []byte, at routing.RecordAt, body []byte) []byte {
+// appendEvent appends an event. It has no name, so that a browser calls onmessage. Its id
+// says where it stands, and of all of a topic where the client is then in each partition:
+// all that this needs to go on from there. One of all of a topic's is an object with its
+// key and its data.
+func (o *feeding) appendEvent(dst []byte, at routing.RecordAt, key string, body []byte) []byte {
 	dst = append(append(dst, "id: "...), at.String()...)
-	dst = append(dst, "\ndata: "...)
-	return append(appendOneLine(dst, body), "\n\n"...)
-}
-
-// appendPushed appends an event that is pushed. One of all of a topic's is an object with
-// its key and its data.
-func (o *feeding) appendPushed(dst []byte, d *routing.Delivery) []byte {
-	if !o.keys {
-		return appendEvent(dst, d.Reply.From, d.Reply.Body)
+	if o.next != nil {
+		o.next[at.Partition] = max(o.next[at.Partition], at.Offset+1)
+		dst = appendPosition(dst, o.next)
 	}
-	key, _ := json.Marshal(d.Push.Feed.Key) // any text is a JSON string
-	body := append(append([]byte(`{"key":`), key...), `,"data":`...)
-	return appendEvent(dst, d.Reply.From, append(appendOneLine(body, d.Reply.Body), '}'))
+	dst = append(dst, "\ndata: "...)
+	if o.feed.Key != "" {
+		return append(appendOneLine(dst, body), "\n\n"...)
+	}
+	name, _ := json.Marshal(key) // any text is a JSON string
+	dst = append(append(append(dst, `{"key":`...), name...), `,"data":`...)
+	return append(appendOneLine(dst, body), "}\n\n"...)
 }
 
 // appendMissed says how many events were dropped before the next.

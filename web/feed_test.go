@@ -158,24 +158,3 @@ func TestFeedDrains(t *testing.T) {
 		}
 	})
 }
-
-// Without a key all of a topic comes, where that is allowed, each event with its own; who
-// comes back is told that it may have missed some.
-func TestFeedOfAll(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := newGateway(t, func(o *Options) { o.History = &past{events: []*routing.Event{happened(1)}, end: 2} })
-		s := g.subscribe(t, "/events/stock.events", "Last-Event-ID: stock.events/0/0")
-		s.hear(":\n\nevent: missed\ndata: -1\n\n")
-		all, _ := g.table.Subscribers(t.Context(), []routing.Feed{{Topic: "stock.events"}})
-		for i, key := range []string{"tea", `"mug"`} {
-			at := routing.RecordAt{Topic: "stock.events", Offset: int64(i)}
-			g.router.Deliver(t.Context(), []*routing.Reply{{
-				ID: routing.PushID(all[0][0], at), Final: true, Body: []byte("5"), From: at, Receipt: g.topic,
-				Headers: []routing.Header{{Key: routing.PushKey, Value: []byte(key)}},
-			}})
-		}
-		s.hear("id: stock.events/0/0\ndata: {\"key\":\"tea\",\"data\":5}\n\nid: stock.events/0/1\ndata: {\"key\":\"\\\"mug\\\"\",\"data\":5}\n\n")
-		s.leave()
-		<-s.done
-	})
-}

@@ -12,7 +12,7 @@ func feedPath() object {
 		"get": object{
 			"operationId": "events", "tags": []string{"gateway"}, "summary": "Answers with the events of a topic about a key, as they happen", "parameters": parameters,
 			"responses": object{
-				"200": object{"description": "Server-sent events, until either side ends them: id names the record, as topic/partition/offset.", "content": object{
+				"200": object{"description": "Server-sent events, until either side ends them: id names the record, as topic/partition/offset; of all of a topic it also says where the caller is in each partition.", "content": object{
 					"text/event-stream": object{"schema": object{"type": "string"}},
 				}},
 				"400": problemRef(400), "403": problemRef(403), "503": problemRef(503),
