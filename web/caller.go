@@ -106,7 +106,7 @@ func (s *Server) refuseAccess(w http.ResponseWriter, r *http.Request, service *r
 	s.refuseCall(w, r, service, e)
 }
 
-// errExpired is why a stream ends whose caller's token has expired.
+// errExpired is why a wait ends whose caller's token has expired.
 var errExpired = errors.New("the token has expired")
 
 // expiry is a channel from which something comes when a request's token has expired; nil
@@ -129,7 +129,14 @@ func (s *Server) whileValid(r *http.Request) (context.Context, context.CancelFun
 	return context.WithDeadlineCause(r.Context(), c.Until, errExpired)
 }
 
-// hasExpired is the error of a stream that ends for that: its request goes on.
+// hasExpired is the error of a call that ends for that: its request goes on.
 func hasExpired() *routing.Error {
 	return &routing.Error{Word: routing.Unauthorized, Message: "the token has expired: come back with another", Outcome: routing.Unknown}
+}
+
+// refuseExpired answers a call whose token has expired while it waited.
+func (s *Server) refuseExpired(w http.ResponseWriter, r *http.Request, id routing.RequestID) {
+	e := hasExpired()
+	challenge(w, "invalid_token", e.Message)
+	s.refuseKept(w, r, e, id)
 }

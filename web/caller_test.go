@@ -2,8 +2,6 @@ package web
 
 import (
 	"context"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +13,7 @@ import (
 // staff are who the tokens of these tests stand for: a token is its subject's name.
 type staff struct {
 	required bool
-	until    time.Time
+	lasts    time.Duration // of each token, from when it is shown: an hour
 }
 
 func (s staff) Authenticate(_ context.Context, token string) (*routing.Caller, *routing.Error) {
@@ -27,11 +25,11 @@ func (s staff) Authenticate(_ context.Context, token string) (*routing.Caller, *
 	case !slices.Contains([]string{"ann", "bob"}, token):
 		return nil, refusal(routing.Unauthorized, "nobody knows %q", token)
 	}
-	until := s.until
-	if until.IsZero() {
-		until = time.Now().Add(time.Hour)
+	lasts := s.lasts
+	if lasts == 0 {
+		lasts = time.Hour
 	}
-	return &routing.Caller{Subject: token, Until: until}, nil
+	return &routing.Caller{Subject: token, Until: time.Now().Add(lasts)}, nil
 }
 
 // anns is the rule that lets ann.
@@ -168,30 +166,4 @@ func TestCredentials(t *testing.T) {
 	if w.Code != 200 || w.Header().Get("Access-Control-Allow-Origin") != "https://shop.example" {
 		t.Errorf("a document: %d %v", w.Code, w.Header())
 	}
-}
-
-// Streams end when their caller's token does: one that waits for parts in an error, one
-// of events by itself.
-func TestStreamsExpire(t *testing.T) {
-	g := newStaffed(t, staff{required: true, until: time.Now().Add(200 * time.Millisecond)}, nil)
-	g.topic.answer = nil // nobody answers
-	url, client := g.listen(t)
-	for _, path := range []string{"/services/echo", "/events/orders.events?key=k"} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer ann")
-		r.Header.Set("Accept", "text/event-stream")
-		answer, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = io.Copy(io.Discard, answer.Body) // it ends
-		answer.Body.Close()
-		if err != nil || path == "/services/echo" && answer.StatusCode != 401 {
-			t.Errorf("%s: %v, %v", path, answer.Status, err)
-		}
-	}
-	g.noneOpen(t)
 }

@@ -83,7 +83,11 @@ func (events) result(dst []byte, d *routing.Delivery) []byte {
 }
 
 func (events) failure(dst []byte, d *routing.Delivery, problem []byte) []byte {
-	dst = appendEventHead(dst, "error", d.ID, endMark)
+	if d.Err.Word == routing.Unauthorized { // not the request's end: who comes back goes on where it was
+		dst = append(dst, "event: error\ndata: "...)
+	} else {
+		dst = appendEventHead(dst, "error", d.ID, endMark)
+	}
 	return append(append(dst, problem...), "\n\n"...)
 }
 

@@ -32,6 +32,9 @@ func (s *Server) replay(w http.ResponseWriter, r *http.Request, asked routing.Co
 	for {
 		c, e := s.await(ctx, asked)
 		switch {
+		case context.Cause(ctx) == errExpired:
+			s.expireReplay(w, r, &out)
+			return
 		case ctx.Err() != nil:
 			return
 		case e != nil || c.State == routing.Gone:
@@ -69,6 +72,16 @@ func (s *Server) endReplay(w http.ResponseWriter, r *http.Request, out *streamin
 		e = &routing.Error{Word: routing.UnknownRequest, Message: "the request is not kept any longer", Outcome: routing.Unknown}
 	}
 	_, _ = out.writeBatch([]routing.Delivery{{ID: out.id, Err: e}}, time.Now()) // a caller that has left can come back
+}
+
+// expireReplay ends a stream whose caller's token has expired: its request goes on, and
+// another token gets the rest.
+func (s *Server) expireReplay(w http.ResponseWriter, r *http.Request, out *streaming) {
+	if !out.begun {
+		s.refuseExpired(w, r, out.id)
+		return
+	}
+	_, _ = out.writeBatch([]routing.Delivery{{ID: out.id, Err: hasExpired()}}, time.Now()) // a caller that has left can come back
 }
 
 // nextPart reads what part a caller needs next: the first unless it names an event of

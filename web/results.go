@@ -42,7 +42,9 @@ func (s *Server) keep(w http.ResponseWriter, r *http.Request, call *routing.Call
 	case wait == 0:
 		wait = s.router.Service(call.Service).Timeout
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	valid, done := s.whileValid(r)
+	defer done()
+	ctx, cancel := context.WithTimeout(valid, wait)
 	defer cancel()
 	defer context.AfterFunc(s.ending, cancel)()
 	p := s.takeParked()
@@ -50,6 +52,10 @@ func (s *Server) keep(w http.ResponseWriter, r *http.Request, call *routing.Call
 	d, standing, e := s.gather(ctx, id, s.subject(r), p)
 	switch {
 	case r.Context().Err() != nil: // the caller has left: the answer is kept
+	case standing != routing.Over && valid.Err() != nil:
+		w.Header().Set("Location", resultsPath+string(id))
+		s.finished(call, hasExpired(), began)
+		s.refuseExpired(w, r, id)
 	case e != nil:
 		s.refuseKeeping(w, r, e, id)
 	case standing == routing.Over:
@@ -163,13 +169,20 @@ func (s *Server) serveResult(w http.ResponseWriter, r *http.Request) {
 	d := s.take(&c, asked.ID, p)
 	if c.State == routing.Pending && wait > 0 && !p.tooLong && s.calls.enter() {
 		defer s.calls.leave()
-		ctx, cancel := context.WithTimeout(r.Context(), wait)
+		valid, done := s.whileValid(r)
+		defer done()
+		ctx, cancel := context.WithTimeout(valid, wait)
 		defer cancel()
 		defer context.AfterFunc(s.draining, cancel)()
 		again := s.takeParked()
 		defer s.giveBack(again)
 		p = again
-		if d, c.State, e = s.gather(ctx, asked.ID, asked.Subject, p); e != nil {
+		d, c.State, e = s.gather(ctx, asked.ID, asked.Subject, p)
+		switch {
+		case c.State != routing.Over && valid.Err() != nil && r.Context().Err() == nil:
+			s.refuseExpired(w, r, asked.ID)
+			return
+		case e != nil:
 			s.refuse(w, r, 0, e)
 			return
 		}

@@ -77,8 +77,8 @@ func splitPath(escaped string) (name, below string) {
 	return name, below
 }
 
-// park submits a call and answers with its outcome, unless its client leaves
-// first: then everything that the call holds is freed.
+// park submits a call and answers with its outcome, unless its client leaves, or its
+// token expires, first: then everything that the call holds is freed.
 func (s *Server) park(w http.ResponseWriter, r *http.Request, call *routing.Call, wait string) {
 	p := s.takeParked()
 	session, id, e := s.submit(r, call, p)
@@ -88,12 +88,22 @@ func (s *Server) park(w http.ResponseWriter, r *http.Request, call *routing.Call
 		s.writeProblem(w, 0, e, "")
 		return
 	}
+	expired, stop := s.expiry(r)
+	defer stop()
 	select {
 	case d := <-p.outcome:
 		if p.tooLong {
 			session.Abandon(id) // the router still waits for the final reply
 		}
 		s.answer(w, r, p, d, wait)
+	case <-expired:
+		session.Abandon(id)
+		select {
+		case d := <-p.outcome:
+			s.answer(w, r, p, d, wait) // just in time
+		default:
+			s.refuseExpired(w, r, id)
+		}
 	case <-r.Context().Done():
 		session.Abandon(id)
 		// Whatever came in the meantime is there now, and nothing will come later.

@@ -45,7 +45,9 @@ func (s *Server) serveView(w http.ResponseWriter, r *http.Request, service *rout
 	if applied == "" && wanted.until != nil {
 		timeout = service.Timeout
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	valid, done := s.whileValid(r)
+	defer done()
+	ctx, cancel := context.WithTimeout(valid, timeout)
 	defer cancel()
 	event, e := s.consult(ctx, service.View, key, wanted)
 	if e == nil && event != nil && !wanted.holds(event) {
@@ -54,6 +56,10 @@ func (s *Server) serveView(w http.ResponseWriter, r *http.Request, service *rout
 	switch {
 	case r.Context().Err() != nil:
 		s.observer.Finished(service.Name, routing.DoorHTTP, routing.Cancelled, time.Since(began))
+		return
+	case valid.Err() != nil && !wanted.satisfies(event):
+		s.observer.Finished(service.Name, routing.DoorHTTP, routing.Unauthorized, time.Since(began))
+		s.refuseExpired(w, r, "")
 		return
 	case e != nil:
 		s.refuseCall(w, r, service, e)
@@ -115,7 +121,8 @@ func (w *wanted) unmet(key string, draining bool) *routing.Error {
 	return e
 }
 
-// consult answers a key's newest event, as soon as it is what the caller wants. When ctx ends, or the server drains, it answers what there is.
+// consult answers a key's newest event, as soon as it is what the caller wants. When ctx
+// ends, or the server drains, it answers what there is.
 func (s *Server) consult(ctx context.Context, view routing.View, key string, want wanted) (*routing.Event, *routing.Error) {
 	for {
 		changed, stop, e := view.Watch(key)
