@@ -47,7 +47,8 @@
 // wait of each is removed from the table only then. Were it removed when the event
 // is handed on, a node that dies right after would leave an event that nobody is found
 // to wait for. For the same reason a later event must not answer a request that an
-// earlier one is about to answer (flights.go). This holds for events about one thing
+// earlier one is about to answer, or has answered while the table still says that it
+// waits (flights.go). This holds for events about one thing
 // that are in one partition, where their key takes them.
 //
 // A topic of events is not read from its start, so where a partition was begun is

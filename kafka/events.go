@@ -105,7 +105,7 @@ func NewEvents(c Config, o EventsOptions) (*Events, error) {
 	if o.Group == "" || o.To == nil || len(o.Services) > 0 && o.Waits == nil || len(o.Topics) > 0 && o.Feeds == nil || len(o.Services)+len(o.Topics) == 0 {
 		return nil, errors.New("kafka: events need a group, a sink, and services and waits, or topics and feeds")
 	}
-	e := &Events{o: o, about: make(map[string][]*EventService), feeds: make(map[string]bool), whole: make(map[string]bool), told: make(map[oddity]bool), flights: flights{of: make(map[routing.RequestID]place64)}}
+	e := &Events{o: o, about: make(map[string][]*EventService), feeds: make(map[string]bool), whole: make(map[string]bool), told: make(map[oddity]bool), flights: newFlights()}
 	var topics []string
 	for i := range o.Services {
 		s := &o.Services[i]

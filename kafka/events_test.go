@@ -21,6 +21,7 @@ type waits struct {
 	of    map[routing.Entity][]routing.RequestID
 	asked int
 	away  error
+	slow  bool // what is to be removed still is to be
 }
 
 func (w *waits) Waiting(_ context.Context, about []routing.Entity) ([][]routing.RequestID, error) {
@@ -40,6 +41,9 @@ func (w *waits) Waiting(_ context.Context, about []routing.Entity) ([][]routing.
 func (w *waits) Unwait(about routing.Entity, id routing.RequestID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.slow {
+		return
+	}
 	w.of[about] = slices.DeleteFunc(w.of[about], func(other routing.RequestID) bool { return other == id })
 }
 
@@ -198,6 +202,51 @@ func TestAnEventOutlivesItsNode(t *testing.T) {
 		t.Error("the wait was removed before its answer was safe")
 	}
 	settle(got.all()...)
+}
+
+// The answer of a request is safe, and the table still says that it waits: that it does
+// not is to be written yet, or it was noted again by a node that wrote its sessions anew. A
+// later event is no answer; the same one is, consumed again.
+func TestOnlyTheFirstEventAnswers(t *testing.T) {
+	k := newKafka(t)
+	topic := k.topic(t, "events", 1)
+	w, got := &waits{of: map[routing.Entity][]routing.RequestID{{Service: "orders", Key: "o-1"}: {"S.1"}}, slow: true}, newHeap()
+	o := k.orders(t, topic, w, got)
+	e, _ := k.eventsOf(t, o)
+	until(t, "assignment", nil, e.Assigned)
+	k.write(t, eventOf(topic, "o-1", "VALIDATED"))
+	until(t, "the answer", got.news, func() bool { return len(got.all()) == 1 })
+	settle(got.all()...)
+	until(t, "its commit", nil, func() bool { return k.committed(t, o.Group, topic, 0) == 1 })
+	k.write(t, eventOf(topic, "o-1", "FAILED"))
+	until(t, "the commit of the other", nil, func() bool { return k.committed(t, o.Group, topic, 0) == 2 })
+	if n := len(got.all()); n != 1 {
+		t.Errorf("%d answers, want the first", n)
+	}
+	at := place64{place{topic, 0}, 0}
+	if !e.flights.start("S.1", at) {
+		t.Error("the event that answered is refused when it comes again")
+	}
+}
+
+// So many are remembered, at least and at most.
+func TestFlightsAreBounded(t *testing.T) {
+	f, first, later := newFlights(), place64{offset: 1}, place64{offset: 2}
+	id := func(n int) routing.RequestID { return routing.RequestID(fmt.Sprint(n)) }
+	for n := range 3 * remembered {
+		f.start(id(n), first)
+		f.end(id(n))
+		f.end(id(n))
+		if oldest := n - remembered + 1; oldest >= 0 && f.start(id(oldest), later) {
+			t.Fatalf("request %d is forgotten after %d", oldest, n)
+		}
+		if size := len(f.out) + len(f.landed) + len(f.before); size > 2*remembered {
+			t.Fatalf("%d are remembered", size)
+		}
+	}
+	if !f.start(id(0), later) {
+		t.Error("the first is remembered for ever")
+	}
 }
 
 // An event of the time between the end of a gateway's only node and its next start

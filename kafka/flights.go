@@ -12,30 +12,52 @@ type place64 struct {
 	offset int64
 }
 
-// flights are the requests that an event is about to answer. Until its answer is
-// safe the request still waits in the table, and a later event must not take its
+// flights are the requests that an event is about to answer, or has answered. Until its
+// answer is safe the request still waits in the table, and a later event must not take its
 // place: should the answer be dropped as a second one and settled, the wait would be
-// removed while the first may still be lost.
+// removed while the first may still be lost. Nor must it when the answer is safe: the wait
+// is removed behind other writes, and a node that writes its sessions anew may note it
+// again. Where the answer is in a dead node's inbox, the later event would be there first.
 type flights struct {
-	mu sync.Mutex
-	of map[routing.RequestID]place64
+	mu             sync.Mutex
+	out            map[routing.RequestID]place64
+	landed, before map[routing.RequestID]place64 // the newest whose answers are safe, and those before them
 }
 
-// start tells whether an event may answer a request: no other does.
+// remembered is how many requests are known at least to have been answered: for longer
+// than it takes until the table does not list them, or the inboxes of dead nodes are
+// routed again.
+const remembered = 4096
+
+func newFlights() flights {
+	return flights{out: make(map[routing.RequestID]place64), landed: make(map[routing.RequestID]place64)}
+}
+
+// start tells whether an event may answer a request: no other does, or has.
 func (f *flights) start(id routing.RequestID, at place64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if first, out := f.of[id]; out && first != at {
-		return false
+	for _, known := range []map[routing.RequestID]place64{f.out, f.landed, f.before} {
+		if first, ok := known[id]; ok && first != at {
+			return false
+		}
 	}
-	f.of[id] = at
+	f.out[id] = at
 	return true
 }
 
+// end notes that the answer to a request is safe.
 func (f *flights) end(id routing.RequestID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.of, id)
+	at, ok := f.out[id]
+	if !ok {
+		return
+	}
+	delete(f.out, id)
+	if f.landed[id] = at; len(f.landed) == remembered {
+		f.landed, f.before = make(map[routing.RequestID]place64), f.landed
+	}
 }
 
 // eventReceipt is the receipt of the replies that one event has become. Its record need not
