@@ -3,6 +3,7 @@ package routing
 import (
 	"context"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -152,13 +153,14 @@ func TestKeyOfAFailedProduce(t *testing.T) {
 		w := newWorld()
 		out := &topic{}
 		a, _ := w.start(t, "a", out, Limits{})
+		b, _ := w.start(t, "b", &topic{}, Limits{})
 		first := make(chan *Error, 1)
 		go func() {
 			_, err := a.Keep(t.Context(), keyed("", "k", "x"), nil)
 			first <- err
 		}()
 		synctest.Wait()
-		joined := keepOne(t, a, keyed("", "k", "x"), "")
+		joined := keepOne(t, b, keyed("", "k", "x"), "") // a node that does not know better
 		out.last().Produced(RecordAt{}, refuse(Overloaded, true, "full"))
 		want(t, "the first", word(<-first), Overloaded)
 		c := awaitFor(t, a, Collection{ID: joined}, time.Minute)
@@ -178,6 +180,55 @@ func TestKeyOfAFailedProduce(t *testing.T) {
 		synctest.Wait()
 		want(t, "records", len(out.written), 2)
 		want(t, "in flight", a.OpenRequests(), 0)
+	})
+}
+
+// Who joins a request that its node is still producing waits for Kafka as the first does,
+// be it over HTTP or on a socket: nobody is told that a request is accepted which then is
+// not. One that Kafka has is joined at once.
+func TestJoinedWaitForKafka(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		out := &topic{}
+		a, _ := w.start(t, "a", out, Limits{})
+		c := &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: c, Acks: true})
+		told := make(chan *Error, 3)
+		ask := func() {
+			go func() {
+				_, err := a.Keep(t.Context(), keyed("", "k", "x"), nil)
+				told <- err
+			}()
+			synctest.Wait()
+		}
+		all := func(how Word) {
+			t.Helper()
+			for range 3 {
+				want(t, "told", word(<-told), how)
+			}
+			synctest.Wait()
+		}
+		ask()
+		ask()
+		ask()
+		if _, err := s.Submit(keyed("1", "k", "x"), nil); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		want(t, "told before Kafka has it", len(told)+len(c.accepted), 0)
+		out.last().Produced(RecordAt{}, refuse(Unavailable, true, "Kafka is away"))
+		all(Unavailable)
+		want(t, "on the socket", strings.Join(positions(c, "1"), " "), "unavailable")
+		ask()
+		ask()
+		ask()
+		out.last().Produced(RecordAt{}, nil)
+		all("")
+		want(t, "joins at once", keepOne(t, a, keyed("", "k", "x"), ""), out.last().ID)
+		want(t, "records", len(out.written), 2)
+		s.Close()
+		want(t, "in flight", a.OpenRequests(), 0)
+		want(t, "firsts", len(a.keepers.firsts), 0)
 	})
 }
 
