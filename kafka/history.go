@@ -82,7 +82,6 @@ func (s *spent) more(bytes int) bool {
 
 var (
 	errHistoryBeyond = errors.New("more has happened than is read again")
-	errHistoryLost   = errors.New("the topic has no such position")
 	errHistoryBusy   = errors.New("too many ask for events again")
 )
 
@@ -111,7 +110,8 @@ func (h *History) Close() { h.client.Close() }
 // in the partitions that this names, of a whole topic in all, from the beginning where it
 // does not name one, which is newer. A client that has subscribed before it asks misses
 // nothing: what the answer does not have is pushed. It blocks, for a bounded time. After
-// an error it is not known what has happened.
+// an error it is not known what has happened; it is routing.ErrNoPosition where the topic has
+// no such position.
 func (h *History) Since(ctx context.Context, feed routing.Feed, from routing.Position) (routing.Backlog, error) {
 	ctx, cancel := context.WithTimeout(ctx, historyTime)
 	defer cancel()
@@ -152,13 +152,13 @@ func (h *History) latecomers(ctx context.Context, feed routing.Feed, from routin
 		case b.err != nil:
 			return nil, b.err
 		case r.from < b.start, r.from > b.end:
-			return nil, errHistoryLost
+			return nil, routing.ErrNoPosition
 		}
 		readers[partition] = r
 	}
 	for partition := range from {
 		if readers[partition] == nil {
-			return nil, errHistoryLost
+			return nil, routing.ErrNoPosition
 		}
 	}
 	return readers, nil
@@ -260,7 +260,7 @@ func (h *History) ended(err error) error {
 		how = routing.ReplayWhole
 	case errors.Is(err, errHistoryBeyond):
 		how = routing.ReplayBeyond
-	case errors.Is(err, errHistoryLost):
+	case errors.Is(err, routing.ErrNoPosition):
 		how = routing.ReplayLost
 	case errors.Is(err, errHistoryBusy):
 		how = routing.ReplayBusy

@@ -22,7 +22,7 @@ func (h *History) read(ctx context.Context, at place, readers []*latecomer) erro
 	b, known := bounds[at.id]
 	switch {
 	case !known:
-		return errHistoryLost
+		return routing.ErrNoPosition
 	case b.err != nil:
 		return b.err
 	}
@@ -32,7 +32,7 @@ func (h *History) read(ctx context.Context, at place, readers []*latecomer) erro
 		r.end = end
 		switch behind := end - r.from; {
 		case behind < 0 || r.from < start:
-			r.err = errHistoryLost
+			r.err = routing.ErrNoPosition
 		case behind > historyFar:
 			r.err = errHistoryBeyond
 		case behind > historyNear:

@@ -31,6 +31,10 @@ const (
 	ReplayAway   Replay = "unavailable" // Kafka does not answer in time
 )
 
+// ErrNoPosition says that a topic has no such position: what stood there is gone, or it
+// never was there, as in a topic that was made anew.
+var ErrNoPosition = errors.New("the topic has no such position")
+
 // ParseRecordAt undoes String.
 func ParseRecordAt(text string) (at RecordAt, err error) {
 	rest, offset, ok := cutLast(text)

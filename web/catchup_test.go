@@ -76,19 +76,29 @@ func TestFeedCatchesUp(t *testing.T) {
 }
 
 // What is not to be had, and a position that is none, is said to be missed, and what
-// happens from then on is pushed.
+// happens from then on is pushed. What the client has is not: its partition's next owner
+// reads it again.
 func TestFeedCannotCatchUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &past{err: errors.New("too far")}
 		g := newGateway(t, func(o *Options) { o.History = p })
-		for _, last := range []string{"orders.events/2/4", "orders.events/2/-1", "orders.events/x/1", "17", "orders.events/2/99999999999999999999", "stock.events/2/4"} {
+		cannot := func(last string, pushed ...string) {
+			t.Helper()
 			s := g.subscribe(t, "/events/orders.events?key=o-1", "Last-Event-ID: "+last)
 			s.hear(":\n\nevent: missed\ndata: -1\n\n")
 			g.push(t, 4, "o-1", "4")
-			s.hear("id: orders.events/2/4\ndata: 4\n\n")
+			g.push(t, 5, "o-1", "5")
+			s.hear(strings.Join(pushed, ""))
 			s.leave()
 			<-s.done
 		}
+		const four, five = "id: orders.events/2/4\ndata: 4\n\n", "id: orders.events/2/5\ndata: 5\n\n"
+		cannot("orders.events/2/4", five)
+		for _, last := range []string{"orders.events/2/-1", "orders.events/x/1", "17", "orders.events/2/99999999999999999999", "stock.events/2/4"} {
+			cannot(last, four, five)
+		}
+		p.err = fmt.Errorf("read again: %w", routing.ErrNoPosition)
+		cannot("orders.events/2/99", four, five) // it was made anew
 	})
 }
 

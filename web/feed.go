@@ -33,7 +33,8 @@ var (
 // bounded time.
 type History interface {
 	// Since answers what has happened to a feed since a client was at a position that has
-	// subscribed already. After an error it is not known what has happened.
+	// subscribed already. After an error it is not known what has happened; it is
+	// routing.ErrNoPosition where the topic has no such position.
 	Since(ctx context.Context, feed routing.Feed, from routing.Position) (routing.Backlog, error)
 	// Ends answers where the partitions of a topic end.
 	Ends(ctx context.Context, topic string) (routing.Position, error)
@@ -154,6 +155,9 @@ func (s *Server) catchUp(ctx context.Context, last string, out *feeding) error {
 	case ctx.Err() != nil: // it has left, or is to come back to another node
 		return nil
 	}
+	if !errors.Is(err, routing.ErrNoPosition) {
+		out.has = from // or what it has may be pushed to it again, by a partition's next owner
+	}
 	s.log.Info("a subscriber that comes back has missed events", "topic", out.feed.Topic, "last", clip(last), "err", err)
 	return out.say(string(appendMissed(nil, -1)))
 }
@@ -195,7 +199,7 @@ type feeding struct {
 	feed  routing.Feed // of all keys: each event comes with its own
 	batch []routing.Delivery
 	buf   []byte
-	has   routing.Position // the client has what stands before it: that was read again
+	has   routing.Position // the client has what stands before it
 	next  routing.Position // where the client is, as the ids of all of a topic say; or nil
 }
 
