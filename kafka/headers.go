@@ -72,7 +72,7 @@ const (
 	// its final one: decimal, from 0 on. With it a part that comes twice is dropped,
 	// be it that the service answers a record anew which it consumed twice; parts
 	// that overtake each other are put in order; and one that is missing ends the
-	// request with an error. Without it, parts count in the order of their arrival.
+	// request with an error. Without it, parts count as they stand in their partition.
 	// A service numbers all parts or none.
 	PartHeader = "parley-part"
 

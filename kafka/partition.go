@@ -3,6 +3,8 @@ package kafka
 import (
 	"sync/atomic"
 	"time"
+
+	"parley/routing"
 )
 
 // place is a partition of a topic.
@@ -26,6 +28,8 @@ type partition struct {
 	Line
 	rewound time.Time // what consumer.Rewind set it back to; guarded by consumer.mu
 	*holding
+
+	trail routing.Trail // of its replies; belongs to the goroutine that polls
 }
 
 // holding is what an ownership keeps through a rewind.

@@ -145,6 +145,7 @@ func (r *Replies) read(record *kgo.Record, p *partition, token routing.Token, no
 	}
 	reply.Consumed, reply.ConsumedBy = now, r.options.Node
 	reply.Receipt, reply.Token = p, token
+	p.trail.Mark(reply)
 	if defectCommitEarly {
 		p.Done(token)
 	}

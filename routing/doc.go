@@ -37,7 +37,8 @@
 // request.go, session.go, caller.go, errors.go and table.go are the nouns and the
 // interfaces that others fill. submit.go is the way in, deliver.go and relay.go the way back,
 // ack.go, hold.go, resume.go, look.go and reclaim.go what makes it survive. order.go
-// puts the parts of a streamed answer in order, stream.go lets them wait for a client
+// puts the parts of a streamed answer in order, trail.go and inherit.go where they have no
+// numbers; stream.go lets them wait for a client
 // that is not ready. entity.go is for services that events answer, cancel.go tells services that nobody waits any longer. fence.go
 // keeps a process silent that slept. kept.go has the nouns of kept requests, keep.go
 // makes them, await.go and follow.go bring their answers. affinity.go makes ids that
@@ -115,8 +116,20 @@
 // them. So a part whose number says that one is missing waits for it, for Limits.Gap,
 // which is longer than a dead node's replies take to come back. Only then is it a gap:
 // the request ends as internal, its outcome done if the final reply had come and
-// unknown if not, and what came behind the gap is dropped by that name. Without numbers
-// nothing can be told missing: such parts count in the order of their arrival.
+// unknown if not, and what came behind the gap is dropped by that name.
+//
+// Without numbers what tells is where parts stand. Whoever reads a partition notes on
+// each part which one it has read before it ([Trail], Reply.After), and a part whose
+// predecessor has not come waits for it in the same way, but is delivered when that does
+// not come: the client may have it, and the node be dead that knew. Of the first part that
+// a node reads of an answer, on a partition that it has just gained, nobody knows what
+// stands before it; but that is settled, so it is with the client, held, or with a node
+// that had the session. Such a part waits only where the session was taken over not long
+// ago (Session.inherits), until the table says that all has come which those nodes had
+// ([Relay].Inherited): one that lives says so itself, behind all that it hands on
+// ([Rows].HandedOver), even where it was this node in an earlier time; of one that is dead
+// the inbox was routed again, and then this node's read. A single reply waits for none of
+// that, unless its client has spoken of a stream.
 //
 // Which part is which must survive the node that counted. An acknowledgement notes in
 // the request's row how many parts the client has and where the newest stands: the
@@ -126,7 +139,13 @@
 //
 // Of a stream, what is held comes before what is not, so that the next owner, who gets
 // what is held first, sees it in order: a delivery keeps the time at which it came,
-// whether it waits for credit or for its acknowledgement.
+// whether it waits for credit or for its acknowledgement. It is not always so, as who
+// routes a dead node's inbox holds what it finds there when it does; so a node that has
+// delivered them already goes by its own order.
+//
+// The same record is delivered once, but settled with every place that it came from, be it
+// that one copy was put aside and another delivered: one may be from a time in which this
+// node owned its partition, which means nothing any more.
 //
 // A part without credit waits with its request, not in Session.unacked: it counts
 // neither for Limits.Unacked nor for the socket. After Limits.Patience it is held as

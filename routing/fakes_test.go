@@ -74,6 +74,10 @@ func (c *cluster) Claim(row Row, _ Claimed) bool { c.note("claim %d", row.N); re
 
 func (c *cluster) Left(_ SessionID, epoch uint64) { c.note("left %d", epoch) }
 
+func (*cluster) HandedOver(SessionID, uint64) {}
+
+func (*cluster) Inherited(_ context.Context, ids []SessionID) []bool { return make([]bool, len(ids)) }
+
 func (c *cluster) Unhold(id RequestID) { c.note("unhold %s", id) }
 
 func (c *cluster) Await(_ context.Context, waits []Wait) []error {

@@ -67,18 +67,63 @@ func pause(long func() time.Duration) {
 }
 
 // CatchUp waits for what stands in the node's inbox now.
-func (v view) CatchUp(context.Context) {
+func (v view) CatchUp(context.Context) { v.caughtUp() }
+
+// caughtUp tells whether all of it was read in time.
+func (v view) caughtUp() bool {
 	v.mu.Lock()
 	m := v.mail[v.node]
 	if m == nil || len(m.unread) == 0 || v.away[v.node] != nil {
 		v.mu.Unlock()
-		return
+		return true
 	}
 	read := make(chan struct{})
 	m.unread = append(m.unread, func() { close(read) })
 	v.mu.Unlock()
 	select {
 	case <-read:
+		return true
 	case <-time.After(250 * time.Millisecond):
+		return false
 	}
+}
+
+// HandedOver notes that a node has handed on what it had of a session.
+func (v view) HandedOver(id SessionID, epoch uint64) {
+	v.mu.Lock()
+	me := v.nodes[v.node]
+	v.mu.Unlock()
+	v.later(func() {
+		if e := v.sessions[id]; e != nil && e.past[me] == epoch {
+			delete(e.past, me)
+		}
+	})
+}
+
+func (v view) lives() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.nodes[v.node] != nil
+}
+
+// Inherited tells whether all former owners have handed over, or are dead and buried.
+func (v view) Inherited(_ context.Context, ids []SessionID) []bool {
+	pause(v.thinks)
+	defer pause(v.thinks)
+	all := make([]bool, len(ids))
+	v.mu.Lock()
+	for i, id := range ids {
+		all[i] = v.away[v.node] == nil
+		if e := v.sessions[id]; e != nil {
+			for former := range e.past {
+				_, unburied := v.graves[former]
+				all[i] = all[i] && v.nodes[former.node] != former && !unburied
+			}
+		}
+	}
+	v.mu.Unlock()
+	if caughtUp := v.caughtUp(); !caughtUp || !v.lives() {
+		clear(all)
+	}
+	return all
 }

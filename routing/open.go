@@ -21,6 +21,7 @@ type open struct {
 	unsafe   bool      // the table has not written its row yet
 	unsent   bool      // the table is to know of its wait before it is produced
 	over     bool      // it has its outcome
+	moved    bool      // another node had the session since it was made, and may have parts of its answer
 	deadline timer
 
 	follows  RequestID // the kept request whose outcome is this one's, once it is known; "" for others

@@ -25,36 +25,76 @@ func (o *open) hasHad(r *Reply) bool {
 	return o.parts > 0 && r.From.Topic != "" && r.From.Topic == o.newest.Topic && r.From.Partition == o.newest.Partition && r.From.Offset <= o.newest.Offset
 }
 
-// overtakes tells whether a reply has come before one that stands before it.
+// overtakes tells whether a reply has come before one that stands before it, or may
+// have.
 func (o *open) overtakes(r *Reply) bool {
-	if r.Place > 0 {
+	return o.misses(r) || r.Final && r.Place == 0 && o.stream != nil && len(o.stream.ahead) > 0
+}
+
+// misses tells whether a reply that stands before this one has not come, or may not
+// have. What is followed comes from one list, in its order.
+func (o *open) misses(r *Reply) bool {
+	switch {
+	case r.Place > 0:
 		return r.Place > o.next()+1
+	case o.follows != "" || r.From.Topic == "":
+		return false
+	case r.After > 0 && o.parts > 0:
+		return o.newest.sharesLine(r.From) && r.After-1 > o.newest.Offset
+	case r.After > 0:
+		return true
+	case o.stream == nil:
+		return !r.Final && o.moved && o.session.inheritsLocked()
 	}
-	return r.Final && o.stream != nil && len(o.stream.ahead) > 0
+	if ahead := o.stream.ahead; len(ahead) > 0 && ahead[0] != r && !r.standsBefore(ahead[0]) {
+		return true
+	}
+	return o.moved && o.session.inheritsLocked()
+}
+
+// sharesLine tells whether two records stand in one partition.
+func (at RecordAt) sharesLine(other RecordAt) bool {
+	return at.Topic == other.Topic && at.Partition == other.Partition
+}
+
+// standsBefore tells whether a reply stands before another one to its request, as far
+// as that can be known.
+func (r *Reply) standsBefore(other *Reply) bool {
+	switch {
+	case r.Place > 0 && other.Place > 0:
+		return r.Place < other.Place
+	case r.Place > 0 || other.Place > 0:
+		return r.Place > 0
+	}
+	return !r.From.sharesLine(other.From) || r.From.Offset < other.From.Offset
 }
 
 // keepAheadLocked keeps a reply until those have come that stand before it: they may
 // be on their way through another node, or be consumed again after its death.
 func (s *Session) keepAheadLocked(o *open, reply *Reply) {
 	st := o.streamed()
-	at := len(st.ahead)
-	if reply.Place > 0 {
-		at = slices.IndexFunc(st.ahead, func(r *Reply) bool { return r.Place == 0 || r.Place >= reply.Place })
-	}
+	at := slices.IndexFunc(st.ahead, func(r *Reply) bool { return !r.standsBefore(reply) })
 	switch {
 	case at < 0:
 		at = len(st.ahead)
-	case at < len(st.ahead) && (st.ahead[at].Place == reply.Place):
+	case !reply.standsBefore(st.ahead[at]):
 		s.repeatedAheadLocked(st, at, reply)
 		return
 	}
 	if len(st.ahead) == 0 {
-		st.gap.target = (*gapTimer)(o)
-		s.router.wheel.arm(&st.gap, time.Now().Add(s.router.limits.Gap))
+		s.armGapLocked(o)
+	}
+	if reply.Place == 0 {
+		s.askLocked()
 	}
 	st.ahead = slices.Insert(st.ahead, at, reply)
 	s.waitsFor(o, len(reply.Body)+partOverhead)
 	s.boundLocked(o)
+}
+
+func (s *Session) armGapLocked(o *open) {
+	o.stream.gap.target = (*gapTimer)(o)
+	s.router.wheel.arm(&o.stream.gap, time.Now().Add(s.router.limits.Gap))
 }
 
 // repeatedAheadLocked deals with a number that has come before, and could not be
@@ -65,7 +105,7 @@ func (s *Session) repeatedAheadLocked(st *stream, at int, reply *Reply) {
 		return
 	}
 	both := *reply
-	both.settled, both.Receipt = 0, twins{st.ahead[at], reply}
+	both.settled, both.Receipt, both.After = 0, twins{st.ahead[at], reply}, max(reply.After, st.ahead[at].After)
 	st.ahead[at] = &both
 	s.router.observer.Count(Drops, string(DropDuplicate))
 }
@@ -73,23 +113,28 @@ func (s *Session) repeatedAheadLocked(st *stream, at int, reply *Reply) {
 // closeRanksLocked takes what has come too early, as far as nothing is missing any
 // longer.
 func (s *Session) closeRanksLocked(o *open, path Path) {
+	for st := o.stream; st != nil && len(st.ahead) > 0 && s.open[o.n] == o && !o.misses(st.ahead[0]); {
+		s.closeRankLocked(o, path)
+	}
+}
+
+// closeRankLocked takes the first of what has come too early.
+func (s *Session) closeRankLocked(o *open, path Path) {
 	st := o.stream
-	for st != nil && len(st.ahead) > 0 && s.open[o.n] == o {
-		reply := st.ahead[0]
-		if o.overtakes(reply) && reply.Place > 0 {
-			return
-		}
-		st.ahead = st.ahead[1:]
-		s.waitsFor(o, -len(reply.Body)-partOverhead)
-		if o.hasHad(reply) {
-			s.router.drop(reply, DropDuplicate)
-		} else {
-			s.acceptLocked(o, reply, path)
-		}
-		if len(st.ahead) == 0 {
-			st.ahead = nil
-			s.router.wheel.disarm(&st.gap)
-		}
+	reply := st.ahead[0]
+	st.ahead = st.ahead[1:]
+	s.waitsFor(o, -len(reply.Body)-partOverhead)
+	switch {
+	case !o.hasHad(reply):
+		s.acceptLocked(o, reply, path)
+	case s.keepBothLocked(reply):
+		s.router.observer.Count(Drops, string(DropDuplicate))
+	default:
+		s.router.drop(reply, DropDuplicate)
+	}
+	if len(st.ahead) == 0 {
+		st.ahead = nil
+		s.router.wheel.disarm(&st.gap)
 	}
 }
 
@@ -106,7 +151,11 @@ func (g *gapTimer) expire(now time.Time) {
 		return
 	}
 	if s.router.table.Fenced(now) {
-		s.router.wheel.arm(&st.gap, now.Add(s.router.limits.Gap))
+		s.armGapLocked(o)
+		return
+	}
+	if st.ahead[0].Place == 0 {
+		s.goOnWithoutLocked(o)
 		return
 	}
 	missing, outcome := o.next(), Unknown
@@ -118,6 +167,21 @@ func (g *gapTimer) expire(now time.Time) {
 	s.endLocked(o, Internal, Delivery{Err: &Error{
 		Word: Internal, Outcome: outcome, Message: fmt.Sprintf("part %d of the service's answer is missing", missing),
 	}}, "")
+}
+
+// goOnWithoutLocked takes a part without a number whose predecessor does not come: the
+// client has it, and the node died that knew so, or it is lost.
+func (s *Session) goOnWithoutLocked(o *open) {
+	st := o.stream
+	s.router.log.Warn("stream may have a gap", "request", string(o.ID), "service", o.Service.Name, "parts", o.parts, "client has", st.has, "came", len(st.ahead), "waited", s.router.limits.Gap)
+	if st.ahead[0].After > 0 {
+		o.parts = max(o.parts, st.has)
+	}
+	s.closeRankLocked(o, PathRelay)
+	s.closeRanksLocked(o, PathRelay)
+	if s.open[o.n] == o && len(st.ahead) > 0 {
+		s.armGapLocked(o)
+	}
 }
 
 // loseAheadLocked drops what has come behind a gap that will not be closed, or behind

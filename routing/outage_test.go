@@ -16,6 +16,8 @@ func (w *world) sever(name NodeID) {
 // remove has the others take a node for dead.
 func (w *world) remove(name NodeID) {
 	w.mu.Lock()
+	w.graves[w.nodes[name]] = w.inbox[name]
+	delete(w.inbox, name)
 	delete(w.nodes, name)
 	delete(w.mail, name)
 	w.mu.Unlock()
@@ -56,7 +58,7 @@ func (w *world) reclaim(name NodeID, to *Router, s SessionRow, open []Row) (tell
 		return func() { to.TakenOver(s.ID, epoch) }
 	}
 	if e == nil {
-		e = &entry{SessionRow: s, owner: name}
+		e = &entry{SessionRow: s, owner: name, at: to, past: make(map[*Router]uint64)}
 		w.sessions[s.ID] = e
 	}
 	e.rows = make(map[uint64]Row)

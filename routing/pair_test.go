@@ -26,8 +26,9 @@ type world struct {
 	waits    map[Entity][]RequestID
 	noWaits  error // what Await answers
 	mail     map[NodeID]*mailbox
-	slow     func() time.Duration // how long something stands in an inbox; nil: no time
-	thinks   func() time.Duration // how long the table takes to hear, and to answer
+	graves   map[*Router]map[int64]*Reply // of the dead, whose inboxes nobody has routed again
+	slow     func() time.Duration         // how long something stands in an inbox; nil: no time
+	thinks   func() time.Duration         // how long the table takes to hear, and to answer
 }
 
 type entry struct {
@@ -36,12 +37,14 @@ type entry struct {
 	rows  map[uint64]Row
 	held  []*Reply
 	left  uint64
-	kept  *Kept  // a kept request
-	err   *Error // its outcome, where that is no reply
+	at    *Router            // the owner's process
+	past  map[*Router]uint64 // those before it that have not handed all over, and the epoch of each
+	kept  *Kept              // a kept request
+	err   *Error             // its outcome, where that is no reply
 }
 
 func newWorld() *world {
-	return &world{sessions: make(map[SessionID]*entry), nodes: make(map[NodeID]*Router), inbox: make(map[NodeID]map[int64]*Reply), away: make(map[NodeID]*outage), claims: make(map[string]*Kept), mail: make(map[NodeID]*mailbox), waits: make(map[Entity][]RequestID)}
+	return &world{sessions: make(map[SessionID]*entry), nodes: make(map[NodeID]*Router), inbox: make(map[NodeID]map[int64]*Reply), away: make(map[NodeID]*outage), claims: make(map[string]*Kept), mail: make(map[NodeID]*mailbox), graves: make(map[*Router]map[int64]*Reply), waits: make(map[Entity][]RequestID)}
 }
 
 // view is the world as one node's Table.
@@ -72,7 +75,9 @@ var errCut = errors.New("the node is cut off")
 func (v view) Open(_ context.Context, s SessionRow) error { v.Announce(s); return nil }
 
 func (v view) Announce(s SessionRow) {
-	v.write(func() { v.sessions[s.ID] = &entry{SessionRow: s, owner: v.node, rows: make(map[uint64]Row)} })
+	v.write(func() {
+		v.sessions[s.ID] = &entry{SessionRow: s, owner: v.node, at: v.nodes[v.node], past: make(map[*Router]uint64), rows: make(map[uint64]Row)}
+	})
 }
 
 func (v view) Await(_ context.Context, waits []Wait) []error {
@@ -217,6 +222,12 @@ func (v view) Resume(_ context.Context, s Resumption) (Resumed, error) {
 	}
 	before := v.nodes[e.owner]
 	elsewhere := e.owner != v.node
+	if me := v.nodes[v.node]; e.at != me {
+		if e.at != nil {
+			e.past[e.at] = e.Epoch
+		}
+		e.at = me
+	}
 	e.owner = v.node
 	e.Epoch++
 	got := Resumed{Epoch: e.Epoch, Feeds: slices.Clone(e.Feeds)}
@@ -235,7 +246,7 @@ func (v view) Resume(_ context.Context, s Resumption) (Resumed, error) {
 
 // plain is a reply as it comes out of Redis: without a receipt.
 func plain(r *Reply) *Reply {
-	return &Reply{ID: r.ID, Final: r.Final, Body: r.Body, Headers: r.Headers, From: r.From, Consumed: r.Consumed, Err: r.Err, Place: r.Place}
+	return &Reply{ID: r.ID, Final: r.Final, Body: r.Body, Headers: r.Headers, From: r.From, Consumed: r.Consumed, Err: r.Err, Place: r.Place, After: r.After}
 }
 
 func (v view) Route(_ context.Context, replies []*Reply) []Verdict {
@@ -246,12 +257,14 @@ func (v view) Route(_ context.Context, replies []*Reply) []Verdict {
 		return verdicts // all failed
 	}
 	for i, r := range replies {
-		verdicts[i] = v.routeOne(r)
+		verdicts[i] = v.routeOne(r, false)
 	}
 	return verdicts
 }
 
-func (v view) routeOne(r *Reply) Verdict {
+// routeOne routes a reply; with aside, one for the node's own session goes through its
+// inbox too.
+func (v view) routeOne(r *Reply, aside bool) Verdict {
 	v.mu.Lock()
 	session, _, _ := r.ID.Split()
 	e := v.sessions[session]
@@ -259,7 +272,7 @@ func (v view) routeOne(r *Reply) Verdict {
 	case e == nil:
 		v.mu.Unlock()
 		return Verdict{Fate: Dropped, Drop: DropUnknownRequest}
-	case e.owner == v.node:
+	case e.owner == v.node && !aside:
 		epoch := e.Epoch
 		v.mu.Unlock()
 		return Verdict{Fate: Here, Epoch: epoch}
@@ -267,7 +280,7 @@ func (v view) routeOne(r *Reply) Verdict {
 		defer v.mu.Unlock()
 		return e.holdKept()
 	case v.nodes[e.owner] == nil:
-		e.held = append(e.held, r)
+		e.hold(r)
 		v.mu.Unlock()
 		return Verdict{Fate: Held}
 	}
@@ -301,30 +314,34 @@ func (w *world) Done(t Token) {
 	}
 }
 
-// bury has a survivor route what a dead node left in its inbox.
+// bury has a survivor route what dead processes of a node left in their inboxes.
 func (w *world) bury(name NodeID) {
 	w.mu.Lock()
-	left := w.inbox[name]
-	delete(w.inbox, name)
-	var survivor *Router
-	for _, survivor = range w.nodes {
+	left, dead := make(map[int64]*Reply), []*Router(nil)
+	for r, inbox := range w.graves {
+		if r.node == name {
+			dead = append(dead, r)
+			maps.Copy(left, inbox)
+		}
 	}
-	mine := w.inbox[survivor.node]
-	if mine == nil {
-		mine = make(map[int64]*Reply)
-		w.inbox[survivor.node] = mine
-	}
-	var again []*Reply
-	for _, reply := range left {
-		w.relayed++ // an entry of its own: who was buried alive settles only what it had
-		copied := plain(reply)
-		copied.Receipt, copied.Token = w, Token{A: w.relayed}
-		mine[w.relayed] = copied
-		again = append(again, copied)
+	var survivor NodeID
+	for survivor = range w.nodes {
 	}
 	w.mu.Unlock()
-	for _, reply := range again {
-		survivor.reroute(reply)
+	for _, n := range slices.Sorted(maps.Keys(left)) {
+		view{w, survivor}.routeOne(plain(left[n]), true)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range dead {
+		delete(w.graves, r)
+	}
+}
+
+// hold keeps a reply, once.
+func (e *entry) hold(r *Reply) {
+	if !slices.ContainsFunc(e.held, func(h *Reply) bool { return h.From == r.From && h.ID == r.ID }) {
+		e.held = append(e.held, r)
 	}
 }
 
@@ -345,7 +362,7 @@ func (v view) Hold(_ context.Context, all []Holding) []Verdict {
 		case e.Epoch != h.Epoch:
 			verdicts[i] = Verdict{Fate: Moved}
 		default:
-			e.held = append(e.held, h.Reply)
+			e.hold(h.Reply)
 			verdicts[i] = Verdict{Fate: Held}
 		}
 	}
@@ -367,6 +384,10 @@ func (w *world) start(t *testing.T, name NodeID, producer Producer, limits Limit
 	running.Go(func() { r.Run(ctx) })
 	kill = func() {
 		w.mu.Lock()
+		if w.nodes[name] == r {
+			w.graves[r] = w.inbox[name]
+			delete(w.inbox, name)
+		}
 		delete(w.nodes, name)
 		delete(w.away, name)
 		delete(w.mail, name)

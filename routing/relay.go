@@ -183,7 +183,9 @@ func (r *Router) settle(reply *Reply, v Verdict) (again bool) {
 	case Here:
 		session, _, _ := reply.ID.Split()
 		if s, here := r.sessions.Load(session); here {
+			reply, by := unpassed(reply)
 			s.(*Session).deliver(early{Reply: reply, sure: true, epoch: v.Epoch}, PathHome)
+			by.done()
 			return false
 		}
 		// It was this node's before a restart, or is about to be resumed here.

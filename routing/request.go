@@ -146,6 +146,7 @@ type Reply struct {
 	Body        []byte
 
 	From       RecordAt  // in the reply topic
+	After      int64     // 1 + the offset of the reply before it to the same request; 0 where it is not known, or there is none
 	Stamp      time.Time // the record's timestamp: the service's clock, milliseconds
 	Consumed   time.Time // when a gateway node polled it
 	ConsumedBy NodeID

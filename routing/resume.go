@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"maps"
 	"slices"
 	"time"
 )
@@ -149,7 +148,11 @@ func (s *Session) attach(o ResumeSession, got Resumed) (missing Missing, look bo
 	}
 	s.router.wheel.disarm(&s.window)
 	if s.state == resuming || got.Epoch != s.epoch+1 {
+		if s.state == live {
+			s.router.table.HandedOver(s.id, s.epoch) // it kept all, as it never heard that it had lost the session
+		}
 		s.adoptLocked(got)
+		s.inheritLocked()
 		s.whole, s.since = false, got.Epoch
 	}
 	missing = s.missingLocked(o.Open)
@@ -194,7 +197,7 @@ func (s *Session) adoptLocked(got Resumed) {
 	for _, row := range got.Rows {
 		waits[row.N] = true
 	}
-	for _, o := range slices.Collect(maps.Values(s.open)) {
+	for _, o := range s.openLocked() {
 		if !waits[o.n] {
 			s.settleWaitingLocked(o)
 			s.dropLocked(o)
@@ -228,7 +231,7 @@ func (s *Session) adoptRowLocked(row Row) {
 	if soon := now.Add(adoptLate); due.Before(soon) {
 		due = soon
 	}
-	o := &open{session: s, n: row.N, submitted: now, adopted: true, follows: row.Follows}
+	o := &open{session: s, n: row.N, submitted: now, adopted: true, moved: true, follows: row.Follows}
 	o.Request = Request{
 		Session: s.id, Subject: s.subject(), Service: service, Deadline: row.Deadline, ReplyPartition: NoPartition, Entity: row.Entity, open: o, from: r,
 		Call: &Call{Door: DoorWS, ClientID: row.ClientID, Digest: row.Digest, Service: row.Service, WantTrace: row.WantTrace, WantHeaders: row.WantHeaders},
@@ -244,25 +247,30 @@ func (s *Session) adoptRowLocked(row Row) {
 	s.rememberLocked(o, due)
 }
 
-// redeliverLocked hands the sink all that it has to have, as new: first what was
-// held, then what this node still has.
+// redeliverLocked hands the sink all that it has to have, as new: first what this node
+// still has, be it held too, in its order, then what is only held. A list of what is held
+// has the order in which it came to be held, which need not be that of the parts.
 func (s *Session) redeliverLocked(held []*Reply) {
 	old := s.unacked
 	s.unacked, s.bytes, s.patient = nil, 0, false
 	s.router.wheel.disarm(&s.patience)
-	for _, reply := range held {
+	held = slices.DeleteFunc(held, func(reply *Reply) bool {
 		i := slices.IndexFunc(old, func(u unacked) bool { return u.ID == reply.ID && u.from == reply.From })
-		if i < 0 {
-			if !s.isBeforeLocked(old, reply) {
-				s.takeEarlyLocked(early{Reply: reply, held: true})
-			}
-			continue
+		if i >= 0 {
+			u := &old[i]
+			u.Reply, u.bytes, u.held, u.safe, u.asked = reply, 0, false, true, true
 		}
-		u := old[i]
-		old = slices.Delete(old, i, i+1)
-		u.Reply, u.bytes, u.held, u.safe, u.asked = reply, 0, false, true, true
-		s.againLocked(u)
+		return i >= 0
+	})
+	s.redeliverOldLocked(old)
+	for _, reply := range held {
+		if !s.isBeforeLocked(reply) {
+			s.takeEarlyLocked(early{Reply: reply, held: true})
+		}
 	}
+}
+
+func (s *Session) redeliverOldLocked(old []unacked) {
 	var holes []uint64 // requests of whose answers a part is lost
 	for _, u := range old {
 		switch {
@@ -294,13 +302,13 @@ func (s *Session) redeliverLocked(held []*Reply) {
 // isBeforeLocked drops a part that the client has acknowledged, of an answer whose end it
 // has not, and tells whether it is one. The table holds both until the end is
 // acknowledged.
-func (s *Session) isBeforeLocked(old []unacked, reply *Reply) bool {
+func (s *Session) isBeforeLocked(reply *Reply) bool {
 	_, n, _ := reply.ID.Split()
-	end := slices.IndexFunc(old, func(u unacked) bool { return u.n == n && !u.Part && u.Push == nil })
+	end := slices.IndexFunc(s.unacked, func(u unacked) bool { return u.n == n && !u.Part && u.Push == nil })
 	if end < 0 || s.open[n] != nil {
 		return false
 	}
-	old[end].spilled = true
+	s.unacked[end].spilled = true
 	s.router.drop(reply, s.whyNotOpenLocked(n, nil, reply))
 	return true
 }

@@ -90,6 +90,7 @@ type Router struct {
 	strangers chan *Reply     // replies for other nodes, on their way to the table
 	astray    *queue[*Reply]  // replies whose session has left this node
 	holds     *queue[Holding] // replies to be held
+	heirs     *queue[heir]    // sessions that wait for what their former owners have
 	muted     *queue[func()]  // what is to be done once the router is not fenced any longer
 	recalls   *queue[*Request]
 	expired   *queue[*Session] // whose services are to be told, once the table is sure
@@ -106,7 +107,7 @@ func New(o Options) *Router {
 	r := &Router{
 		node: o.Node, services: make(map[string]*Service), producer: o.Producer, table: o.Table,
 		observer: o.Observer, log: o.Log, limits: o.Limits.withDefaults(), wheel: newWheel(), responders: o.Responders,
-		astray: newQueue[*Reply](), holds: newQueue[Holding](), muted: newQueue[func()](), unsent: newQueue[*open](),
+		astray: newQueue[*Reply](), holds: newQueue[Holding](), heirs: newQueue[heir](), muted: newQueue[func()](), unsent: newQueue[*open](),
 		recalls: newQueue[*Request](), expired: newQueue[*Session](),
 		keepers: keepers{queue: newQueue[*keeping]()},
 	}
@@ -164,6 +165,7 @@ func (r *Router) Run(ctx context.Context) {
 	running.Go(func() { r.wheel.run(ctx) })
 	running.Go(func() { r.hold(ctx) })
 	running.Go(func() { r.forward(ctx) })
+	running.Go(func() { r.inherit(ctx) })
 	running.Go(func() { r.unmute(ctx) })
 	running.Go(func() { r.recall(ctx) })
 	running.Go(func() { r.farewell(ctx) })

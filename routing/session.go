@@ -2,6 +2,8 @@ package routing
 
 import (
 	"crypto/sha256"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,9 +83,10 @@ type Session struct {
 	byClient map[string]*open   // by ClientID, where there is one
 	late     [lateMemory]uint64 // n of requests that ended without an answer, as a ring
 	lateAt   int
-	resumers int     // clients that wait for the table to give the session back
-	feeds    *feeds  // nil until it subscribes to something
-	early    []early // replies that came while the session was resuming, or for requests that may yet be known
+	inherits *inheritance // what former owners may still have; nil once all has come
+	resumers int          // clients that wait for the table to give the session back
+	feeds    *feeds       // nil until it subscribes to something
+	early    []early      // replies that came while the session was resuming, or for requests that may yet be known
 
 	waits  int     // deliveries for which clients are not ready: they are with their open requests
 	finals *finals // where its newest streams have ended; nil without any
@@ -137,6 +140,9 @@ func (s *Session) row() SessionRow {
 	}
 	return row
 }
+
+// openLocked answers the open requests, which may end meanwhile.
+func (s *Session) openLocked() []*open { return slices.Collect(maps.Values(s.open)) }
 
 // rowsLocked is what the table keeps of the session's requests: those that are
 // open, and those whose outcome is not acknowledged.

@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -222,7 +221,7 @@ type StreamAt struct {
 
 // goOnLocked delivers what clients have become ready for while they were away.
 func (s *Session) goOnLocked() {
-	for _, o := range slices.Collect(maps.Values(s.open)) {
+	for _, o := range s.openLocked() {
 		if o.stream != nil && len(o.stream.waiting) > 0 {
 			s.resumeStreamLocked(o)
 		}

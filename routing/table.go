@@ -78,6 +78,9 @@ type Rows interface {
 	// up to another: all rows that there will ever be of that time precede it. It is
 	// not written where one of them may be missing.
 	Left(session SessionID, epoch uint64)
+	// HandedOver says that this node, which had the session up to an epoch and has given
+	// it up to another, has handed on all replies to it that it had.
+	HandedOver(session SessionID, epoch uint64)
 	// Unhold forgets the held replies to a request.
 	Unhold(id RequestID)
 }
@@ -99,6 +102,11 @@ type Relay interface {
 	// its sessions, has been delivered: for a moment at the longest, and not at all
 	// while the table is away.
 	CatchUp(ctx context.Context)
+	// Inherited tells of each of these sessions, which this node has taken over, whether
+	// all replies that its former owners had of it have been delivered here: those that
+	// live have said HandedOver, and the inboxes of the others were routed again. It
+	// answers false where that is not known. It blocks as CatchUp does.
+	Inherited(ctx context.Context, sessions []SessionID) []bool
 }
 
 // Waits keeps which requests are answered by events. Who consumes an event asks for

@@ -1,10 +1,5 @@
 package routing
 
-import (
-	"maps"
-	"slices"
-)
-
 // TakenOver tells that another node owns a session now, by the take-over with
 // this epoch: its sink is left, and what is not acknowledged is routed to the new
 // owner. It does not block.
@@ -33,15 +28,16 @@ func (s *Session) leaveLocked(why Leaving, reroute bool) {
 	if s.sink != nil {
 		s.sink.Leave(why)
 	}
+	to := s.handOverLocked()
 	for i := range s.unacked {
 		if u := &s.unacked[i]; u.Reply != nil && !u.safe && reroute {
-			s.router.reroute(u.Reply)
+			to.pass(u.Reply)
 		}
 	}
-	for _, o := range slices.Collect(maps.Values(s.open)) {
+	for _, o := range s.openLocked() {
 		if left := o.leftLocked(); reroute {
 			for _, reply := range left {
-				s.router.reroute(reply)
+				to.pass(reply)
 			}
 		}
 		if o.stream != nil {
@@ -51,8 +47,11 @@ func (s *Session) leaveLocked(why Leaving, reroute bool) {
 	}
 	for _, e := range s.early {
 		if reroute && !e.held {
-			s.router.reroute(e.Reply)
+			to.pass(e.Reply)
 		}
+	}
+	if reroute {
+		to.done()
 	}
 	s.clearLocked()
 }

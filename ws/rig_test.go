@@ -324,6 +324,10 @@ func (*oneNode) Claim(routing.Row, routing.Claimed) bool { return false }
 func (*oneNode) Release(routing.SessionID, uint64)       {}
 func (*oneNode) Unhold(routing.RequestID)                {}
 func (*oneNode) Left(routing.SessionID, uint64)          {}
+func (*oneNode) HandedOver(routing.SessionID, uint64)    {}
+func (*oneNode) Inherited(_ context.Context, ids []routing.SessionID) []bool {
+	return make([]bool, len(ids))
+}
 func (*oneNode) Look(context.Context, routing.SessionID) (routing.Looked, error) {
 	return routing.Looked{}, nil
 }

@@ -48,6 +48,7 @@ type group struct {
 	releases []uint64
 	unholds  []uint64
 	left     uint64 // the epoch under which this node had the session; 0 if it has it still
+	handed   uint64 // the epoch up to which it has handed on the session's replies; 0 for none
 	end      bool
 	epoch    uint64 // under which the session ends
 }
@@ -112,6 +113,8 @@ func (b *batch) add(o *op) {
 		g.unholds = append(g.unholds, o.n)
 	case opLeft:
 		g.left = o.n
+	case opHanded:
+		g.handed = max(g.handed, o.n)
 	case opEnd:
 		b.forgetRows(g)
 		g.unholds = g.unholds[:0]

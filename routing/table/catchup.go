@@ -17,14 +17,17 @@ const (
 // CatchUp blocks until the node has been handed all that stood in its inbox, and all
 // that was held for sessions which it is taking back, but no longer than catchUpFor.
 // While Redis is away it answers at once.
-func (r *Redis) CatchUp(ctx context.Context) {
+func (r *Redis) CatchUp(ctx context.Context) { r.caughtUp(ctx) }
+
+// caughtUp is CatchUp, and tells whether all of that has been handed over.
+func (r *Redis) caughtUp(ctx context.Context) bool {
 	if r.link.away() {
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, catchUpFor)
 	defer cancel()
 	if !until(ctx, func() bool { return !r.rebuilt.owes() }) || r.flush(ctx) != nil {
-		return
+		return false
 	}
 	handed := func() bool { // what the writer has taken back it hands over before it gives up its turn
 		free := r.turn.TryLock()
@@ -34,15 +37,14 @@ func (r *Redis) CatchUp(ctx context.Context) {
 		return free
 	}
 	if !until(ctx, handed) {
-		return
+		return false
 	}
 	newest, err := r.client.XRevRangeN(ctx, inboxKey(r.o.Node), "+", "-", 1).Result()
 	if err != nil || len(newest) == 0 {
-		return
+		return err == nil
 	}
-	if id, ok := parseID(newest[0].ID); ok {
-		until(ctx, func() bool { return r.inbox.hasReached(id) })
-	}
+	id, ok := parseID(newest[0].ID)
+	return ok && until(ctx, func() bool { return r.inbox.hasReached(id) })
 }
 
 // until looks again and again whether something is so, and answers false when ctx has

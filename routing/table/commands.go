@@ -33,6 +33,9 @@ func (b *batch) build(ctx context.Context, r *Redis) {
 		if g.left > 0 {
 			b.cmds = append(b.cmds, call(ctx, leftScript, []string{sessionKey(g.session)}, g.left))
 		}
+		if g.handed > 0 {
+			b.cmds = append(b.cmds, call(ctx, handedScript, []string{sessionKey(g.session)}, b.boot+" "+string(r.o.Node), g.handed))
+		}
 	}
 	b.buildWaits(ctx, r)
 	b.buildSubs(ctx, r)

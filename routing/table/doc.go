@@ -6,7 +6,8 @@
 //	parley:{S}             hash        owner, boot, epoch, state, secret, subject; r:<n> per open request; s:<topic> <key> per subscription;
 //	                                   held, the bytes that are held, and h:<n>, the records held to request n;
 //	                                   taken and earlier, the newest take-over and the two owners before it;
-//	                                   left, the newest epoch whose owner has written all its rows and is gone
+//	                                   left, the newest epoch whose owner has written all its rows and is gone;
+//	                                   past:<boot> <node>, of an owner before that may still have replies, its last epoch and when that ended
 //	parley:{S}:held        list        held replies, oldest first: "<n> <record> <reply>"
 //	parley:idem:<hash>     string      an idempotency key's "<request id> <digest>", see routing/kept.go
 //	parley:kept            sorted set  the session of each kept request by when its time is over
@@ -144,6 +145,13 @@
 // node that Redis has refused a write, or that had too many of them, says nothing until
 // it has written its sessions anew; nor does anybody believe it while sessions are
 // written anew after Redis was emptied.
+//
+// Who takes a session over is asked for replies that others had of it (Inherited): the
+// take-over notes every owner that loses a session, and it is struck off when it says that
+// it has handed all on, under the epoch that it lost it by. One that died is done with
+// when nobody keeps its grave, and its inbox has nothing of that boot's: one that was
+// started again before its lease ended has no grave, and routes by itself what it finds.
+// Graves are read after the nodes, and the own inbox last, as things go the other way.
 //
 // A session that is taken back keeps its epoch: of one take-over there is only one
 // process, whatever its boots. The change of boot is what makes others' holds and

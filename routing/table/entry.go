@@ -17,7 +17,8 @@ import (
 // stream (if flagPlace); the status;
 // the service's error code and message (if flagErr); content type; how many
 // headers, and key and value of each; the body; topic, partition and offset of
-// the record; its timestamp; when and by whom it was consumed. Numbers are
+// the record; its timestamp; when and by whom it was consumed; what is before it (if
+// flagAfter). Numbers are
 // varints (those that can be negative zigzag), texts a length and bytes, values
 // that can be absent a length plus one (0: absent), times nanoseconds since
 // 1970 (if their flag is set).
@@ -29,6 +30,7 @@ const (
 	flagStamp
 	flagConsumed
 	flagPlace
+	flagAfter
 )
 
 var errEntry = errors.New("not a reply")
@@ -51,6 +53,9 @@ func AppendReply(buf []byte, r *routing.Reply, consumed time.Time) []byte {
 	}
 	if r.Place > 0 {
 		flags |= flagPlace
+	}
+	if r.After > 0 {
+		flags |= flagAfter
 	}
 	buf = append(buf, entryVersion, flags)
 	buf = appendText(buf, r.ID)
@@ -76,7 +81,11 @@ func AppendReply(buf []byte, r *routing.Reply, consumed time.Time) []byte {
 	if flags&flagConsumed != 0 {
 		buf = binary.AppendVarint(buf, consumed.UnixNano())
 	}
-	return appendText(buf, r.ConsumedBy)
+	buf = appendText(buf, r.ConsumedBy)
+	if r.After > 0 {
+		buf = binary.AppendUvarint(buf, uint64(r.After))
+	}
+	return buf
 }
 
 func appendText[T ~string](buf []byte, text T) []byte {
@@ -121,6 +130,9 @@ func DecodeReply(data []byte) (*routing.Reply, error) {
 		r.Consumed = time.Unix(0, d.signed())
 	}
 	r.ConsumedBy = routing.NodeID(d.text())
+	if flags&flagAfter != 0 {
+		r.After = int64(d.unsigned())
+	}
 	if d.bad || len(d.rest) > 0 {
 		return nil, errEntry
 	}

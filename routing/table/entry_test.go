@@ -20,6 +20,7 @@ func TestReplyComesBack(t *testing.T) {
 			From: routing.RecordAt{Topic: "t", Partition: -1, Offset: 1 << 60}, Stamp: time.UnixMilli(-5), Consumed: time.Unix(0, 7), ConsumedBy: "b",
 		},
 		"part":       {ID: "s.1", Place: 1 << 30, Body: []byte("b")},
+		"plain part": {ID: "s.1", After: 1 << 62, From: routing.RecordAt{Topic: "t", Offset: 1 << 62}, ConsumedBy: "b"},
 		"empty body": {Body: []byte{}},
 	} {
 		got, err := DecodeReply(AppendReply([]byte{}, &r, r.Consumed))

@@ -100,6 +100,14 @@ func (*Memory) Claim(routing.Row, routing.Claimed) bool { return false }
 // CatchUp has nothing to wait for: there are no other nodes.
 func (*Memory) CatchUp(context.Context) {}
 
+// HandedOver does nothing: nobody else could have a session.
+func (*Memory) HandedOver(routing.SessionID, uint64) {}
+
+// Inherited answers that nobody else has had any.
+func (*Memory) Inherited(_ context.Context, sessions []routing.SessionID) []bool {
+	return slices.Repeat([]bool{true}, len(sessions))
+}
+
 // Fenced answers false: there is nobody who could take this node for dead.
 func (*Memory) Fenced(time.Time) bool { return false }
 

@@ -31,6 +31,7 @@ const (
 	opUnhold
 	opEnd     // n is the epoch
 	opLeft    // likewise
+	opHanded  // likewise
 	opNotice  // session is ""
 	opWait    // session is ""
 	opUnwait  // likewise

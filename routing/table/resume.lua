@@ -9,10 +9,13 @@
 -- was another. So a call that is sent again raises no epoch, and a node that lost
 -- the answer to one call still tells the old owner after the next. The field earlier
 -- is "<boot> <node>": the owner before that one, which may have died without telling it.
+-- A field "past:<boot> <node>" is there of each owner that may still have replies, with
+-- "<its last epoch> <when it lost the session>"; after a minute it is of no interest.
 -- Held replies stay where they are: the new owner removes them as its client
 -- acknowledges them, so that they outlive its own death too.
 local now = redis.call('TIME')
-if tonumber(ARGV[7]) > 0 and now[1] * 1000 + math.floor(now[2] / 1000) > tonumber(ARGV[7]) then
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+if tonumber(ARGV[7]) > 0 and now > tonumber(ARGV[7]) then
   return 2
 end
 local was = redis.call('HMGET', KEYS[1], 'owner', 'boot', 'epoch', 'secret', 'subject', 'taken', 'earlier')
@@ -27,6 +30,7 @@ local olderBoot, olderNode = string.match(was[7] or '', '^(%S*) (.*)$')
 if was[1] ~= ARGV[3] or was[2] ~= ARGV[4] then
   olderNode, olderBoot = node, boot
   node, boot = was[1], was[2] or ''
+  redis.call('HSET', KEYS[1], 'past:' .. boot .. ' ' .. node, (was[3] or '0') .. ' ' .. string.format('%.0f', now))
 end
 local epoch = tonumber(was[3]) or 0
 if name ~= ARGV[6] then
@@ -44,6 +48,8 @@ for i = 1, #fields, 2 do
   if string.sub(fields[i], 1, 2) == 'r:' or string.sub(fields[i], 1, 2) == 's:' then
     rows[#rows + 1] = fields[i]
     rows[#rows + 1] = fields[i + 1]
+  elseif string.sub(fields[i], 1, 5) == 'past:' and now - tonumber(string.match(fields[i + 1], '%d+$')) > 60000 then
+    redis.call('HDEL', KEYS[1], fields[i])
   end
 end
 return {epoch, node or '', boot or '', rows, redis.call('LRANGE', KEYS[2], 0, -1), olderNode or '', olderBoot or ''}

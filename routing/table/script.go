@@ -46,6 +46,9 @@ var noticeLua string
 //go:embed left.lua
 var leftLua string
 
+//go:embed handed.lua
+var handedLua string
+
 //go:embed resume.lua
 var resumeLua string
 
@@ -89,6 +92,7 @@ var (
 	unholdScript  = redis.NewScript(unholdLua)
 	noticeScript  = redis.NewScript(noticeLua)
 	leftScript    = redis.NewScript(leftLua)
+	handedScript  = redis.NewScript(handedLua)
 	resumeScript  = redis.NewScript(resumeLua)
 	waitScript    = redis.NewScript(waitLua)
 	subScript     = redis.NewScript(subLua)
@@ -103,7 +107,7 @@ var (
 
 	// pipelined are the scripts that run in pipelines, where an unknown digest
 	// cannot be answered by sending the source at once.
-	pipelined = []*redis.Script{nodesScript, sessionScript, endScript, pushScript, holdScript, unholdScript, noticeScript, leftScript,
+	pipelined = []*redis.Script{nodesScript, sessionScript, endScript, pushScript, holdScript, unholdScript, noticeScript, leftScript, handedScript,
 		roomScript, keepScript, claimScript, unclaimScript, collectScript, concludeScript, waitScript, subScript, unsubScript}
 )
 

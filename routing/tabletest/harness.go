@@ -37,7 +37,7 @@ type Harness struct {
 
 // Run tests a table.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
-	for _, group := range [][]story{single, sessions, rows, relays, held, holds, nodes, burials, returns, kept, faults, waits, feeds} {
+	for _, group := range [][]story{single, sessions, rows, relays, held, holds, nodes, burials, inherited, returns, kept, faults, waits, feeds} {
 		for _, s := range group {
 			t.Run(s.name, func(t *testing.T) {
 				h := open(t)

@@ -181,7 +181,11 @@ func (o *table) Release(id routing.SessionID, n uint64) {
 	}
 }
 
-func (*table) CatchUp(context.Context)  {}
+func (*table) CatchUp(context.Context)              {}
+func (*table) HandedOver(routing.SessionID, uint64) {}
+func (*table) Inherited(_ context.Context, ids []routing.SessionID) []bool {
+	return make([]bool, len(ids))
+}
 func (*table) Unhold(routing.RequestID) {}
 func (*table) Owns(context.Context, routing.SessionID, uint64) (bool, error) {
 	return true, nil

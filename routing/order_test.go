@@ -1,0 +1,207 @@
+package routing
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// plainPart is a reply without a number, as the record at an offset, with what its
+// consumer knows to stand before it: -1 for nothing.
+func plainPart(id RequestID, offset, after int64, final bool) *Reply {
+	r := answer(id, offset)
+	r.Final, r.After = final, after+1
+	return r
+}
+
+// offsets is what a client has got of a request: where it stands and its number.
+func offsets(c *client, clientID string) (all []string) {
+	for _, d := range c.outcomes() {
+		if d.ClientID == clientID && d.Reply != nil {
+			all = append(all, fmt.Sprintf("%d is %d", d.Reply.From.Offset, d.N))
+		}
+	}
+	return all
+}
+
+// Parts without numbers that overtake each other are put in order by where they stand,
+// as far as their consumer knew what is before them. What comes twice counts once, and
+// one that nothing is missing before waits for nothing, be it the first or the only one.
+func TestPartsByPlace(t *testing.T) {
+	b := newBench(t, Limits{})
+	s, c := b.open(t, true)
+	id, _ := s.Submit(call("1"), nil)
+	from := func(r *Reply) *Reply {
+		r.Receipt, r.Token = b.received, Token{B: r.From.Offset}
+		return r
+	}
+	b.deliver(t, from(plainPart(id, 10, -1, false)), from(plainPart(id, 40, 30, true)), from(plainPart(id, 30, 20, false)), from(plainPart(id, 30, -1, false)))
+	want(t, "before the gap", offsets(c, "1"), []string{"10 is 0"})
+	b.deliver(t, from(plainPart(id, 10, -1, false)), from(plainPart(id, 20, 10, false)))
+	want(t, "all", offsets(c, "1"), []string{"10 is 0", "20 is 1", "30 is 2", "40 is 3"})
+	s.Ack(c, 4)
+	want(t, "settled", len(b.received.offsets()), 6)
+	only, _ := s.Submit(call("2"), nil)
+	b.deliver(t, from(plainPart(only, 50, -1, true)))
+	want(t, "the only one", offsets(c, "2"), []string{"50 is 0"})
+}
+
+// A part whose predecessor does not come is delivered all the same after Limits.Gap; it
+// has the number that follows on what its client has said that it has.
+func TestPredecessorIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
+		c := &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: c, Acks: true})
+		id, _ := s.Submit(call("1"), nil)
+		_, c = goOn(t, a, s, StreamAt{ClientID: "1", Next: 2, Credit: -1})
+		a.Deliver(t.Context(), []*Reply{plainPart(id, 30, 20, false), plainPart(id, 50, 40, true)})
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
+		want(t, "in time", offsets(c, "1"), nil)
+		time.Sleep(20 * time.Second)
+		want(t, "then", offsets(c, "1"), []string{"30 is 2", "50 is 3"})
+		want(t, "open", a.OpenRequests(), 0)
+	})
+}
+
+// goOn resumes a session with what its client says of a stream.
+func goOn(t *testing.T, at *Router, s *Session, stream StreamAt) (*Session, *client) {
+	t.Helper()
+	c := &client{}
+	s, _, err := at.Resume(t.Context(), ResumeSession{ID: s.id, Secret: s.secret, Open: []string{stream.ClientID}, Streams: []StreamAt{stream}, Sink: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, c
+}
+
+// inheriting is the cluster of the tests below: two parts without numbers have come to
+// the node a, which has the session, from b; c is the node where it goes on, and where
+// the partition is read on.
+func inheriting(t *testing.T) (w *world, nodes []*Router, kill func(), s *Session, id RequestID) {
+	w = newWorld()
+	for _, name := range []NodeID{"a", "b", "c"} {
+		r, k := w.start(t, name, &topic{ack: true}, Limits{})
+		if nodes = append(nodes, r); name == "a" {
+			kill = k
+		}
+	}
+	s, _ = nodes[0].Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+	id, _ = s.Submit(call("1"), nil)
+	nodes[1].Deliver(t.Context(), []*Reply{plainPart(id, 0, -1, false), plainPart(id, 1, 0, false)})
+	synctest.Wait()
+	return w, nodes, kill, s, id
+}
+
+// A node dies with parts in its inbox. The client goes on elsewhere before that is routed
+// again, and where it goes on the next parts are consumed, by who cannot know what stands
+// before them: they wait until it was. Replies to which no stream was mentioned do not.
+func TestHeirWaitsForTheBurial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, nodes, kill, s, id := inheriting(t)
+		other, _ := s.Submit(call("2"), nil)
+		kill()
+		s, c := goOn(t, nodes[2], s, StreamAt{ClientID: "1", Credit: -1})
+		nodes[2].Deliver(t.Context(), []*Reply{plainPart(id, 2, -1, false), plainPart(id, 3, 2, true), plainPart(other, 4, -1, true)})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		want(t, "before the burial", offsets(c, "1"), nil)
+		want(t, "another request", offsets(c, "2"), []string{"4 is 0"})
+		w.bury("a")
+		time.Sleep(time.Second)
+		want(t, "then", offsets(c, "1"), []string{"0 is 0", "1 is 1", "2 is 2", "3 is 3"})
+		s.Ack(c, s.seq)
+		synctest.Wait()
+		want(t, "left", w.rows(s.id), 0)
+	})
+}
+
+// Nobody ever routes the dead node's inbox again: the parts wait no longer than
+// Limits.Gap.
+func TestHeirGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, nodes, kill, s, id := inheriting(t)
+		kill()
+		_, c := goOn(t, nodes[2], s, StreamAt{ClientID: "1", Credit: -1})
+		nodes[2].Deliver(t.Context(), []*Reply{plainPart(id, 2, -1, false)})
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
+		want(t, "in time", offsets(c, "1"), nil)
+		time.Sleep(2 * time.Second)
+		nodes[2].Deliver(t.Context(), []*Reply{plainPart(id, 9, -1, true)})
+		want(t, "then, and at once", offsets(c, "1"), []string{"2 is 0", "9 is 1"})
+	})
+}
+
+// A node that lives hears late that it has lost the session: the parts that are consumed
+// where it went wait for those that it hands on. Later ones wait for nothing.
+func TestHeirWaitsForTheLiving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, nodes, _, s, id := inheriting(t)
+		w.slow = func() time.Duration { return 20 * time.Millisecond }
+		s, c := goOn(t, nodes[2], s, StreamAt{ClientID: "1", Credit: -1})
+		nodes[2].Deliver(t.Context(), []*Reply{plainPart(id, 2, -1, false), plainPart(id, 3, 2, false)})
+		want(t, "at first", offsets(c, "1"), nil)
+		time.Sleep(time.Second)
+		want(t, "then", offsets(c, "1"), []string{"0 is 0", "1 is 1", "2 is 2", "3 is 3"})
+		nodes[2].Deliver(t.Context(), []*Reply{plainPart(id, 9, -1, true)})
+		want(t, "at once", offsets(c, "1")[4:], []string{"9 is 4"})
+		s.Ack(c, s.seq)
+		synctest.Wait()
+		want(t, "left", w.rows(s.id)+len(w.inbox["a"])+len(w.inbox["c"]), 0)
+	})
+}
+
+// A part waits, as its consumer does not know what stands before it, while another copy of
+// it comes by a node that does, and is delivered. Both are settled when it is acknowledged,
+// and none before.
+func TestBothCopiesAreSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, kill := w.start(t, "a", &topic{ack: true}, Limits{})
+		b, _ := w.start(t, "b", &topic{ack: true}, Limits{})
+		c := &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: c, Acks: true})
+		id, _ := s.Submit(call("1"), nil)
+		a.Deliver(t.Context(), []*Reply{plainPart(id, 0, -1, false)})
+		s.Ack(c, 1)
+		kill()
+		s, c = goOn(t, b, s, StreamAt{ClientID: "1", Next: 1, Credit: -1})
+		consumed, relayed := &partition{}, &partition{}
+		one, two := plainPart(id, 1, -1, false), plainPart(id, 1, 0, false)
+		one.Receipt, two.Receipt = consumed, relayed
+		b.Deliver(t.Context(), []*Reply{one})
+		b.DeliverRelayed([]*Reply{two})
+		w.bury("a")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		want(t, "delivered", offsets(c, "1"), []string{"1 is 1"})
+		want(t, "settled", len(consumed.offsets())+len(relayed.offsets()), 0)
+		s.Ack(c, 1)
+		want(t, "then", len(consumed.offsets())+len(relayed.offsets()), 2)
+	})
+}
+
+// The table holds parts in another order than theirs, as some of them were held by who
+// routed a dead node's inbox: a client that comes back gets them in theirs.
+func TestHeldInDisorder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		id, _ := s.Submit(call("1"), nil)
+		for offset := range int64(4) {
+			a.Deliver(t.Context(), []*Reply{plainPart(id, offset, offset-1, false)})
+		}
+		a.Flush(t.Context())
+		w.mu.Lock()
+		slices.Reverse(w.sessions[s.id].held)
+		w.mu.Unlock()
+		_, c := goOn(t, a, s, StreamAt{ClientID: "1", Credit: -1})
+		want(t, "in order", offsets(c, "1"), []string{"0 is 0", "1 is 1", "2 is 2", "3 is 3"})
+	})
+}

@@ -1,0 +1,88 @@
+package tabletest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"parley/routing"
+	"parley/routing/table"
+)
+
+// inherited are the stories of what a session's former owners still have of its replies.
+var inherited = []story{
+	// A former owner that lives says when it has handed on what it had, each time that it
+	// had the session.
+	{name: "handed over", shared: true, tell: handedOver},
+	// Of one that died all has come once its inbox was routed again, and was read.
+	{name: "buried", shared: true, tell: buried},
+	// One that was started again routes by itself what its former process has left.
+	{name: "started again", shared: true, tell: startedAgain},
+}
+
+func (n *running) inherited(t *testing.T, s routing.SessionRow) bool {
+	return n.Inherited(t.Context(), []routing.SessionID{s.ID})[0]
+}
+
+// to gives a session to a node.
+func (n *running) to(t *testing.T, s routing.SessionRow) {
+	t.Helper()
+	_, err := n.Resume(t.Context(), resumption(s))
+	must(t, err)
+}
+
+func handedOver(t *testing.T, h Harness) {
+	a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})
+	s := newSession()
+	must(t, a.Open(t.Context(), s))
+	want(t, "nobody had it before", a.inherited(t, s), true)
+	b.to(t, s)
+	want(t, "before a has said so", b.inherited(t, s), false)
+	a.to(t, s)
+	b.to(t, s)
+	a.HandedOver(s.ID, 1) // of its first time
+	b.HandedOver(s.ID, 2)
+	time.Sleep(50 * time.Millisecond)
+	want(t, "before a has said so of its second time", b.inherited(t, s), false)
+	a.HandedOver(s.ID, 3)
+	eventually(t, "all has come", func() bool { return b.inherited(t, s) })
+	want(t, "of two", slices.Equal(b.Inherited(t.Context(), []routing.SessionID{newSession().ID, s.ID}), []bool{true, true}), true)
+	b.wire.Cut()
+	eventually(t, "it is away", func() bool { return b.Stats().Away })
+	want(t, "while Redis is away", b.inherited(t, s), false)
+	b.wire.Heal()
+}
+
+func buried(t *testing.T, h Harness) {
+	a, b, c := h.start(t, brisk("a")), h.start(t, brisk("b")), h.start(t, brisk("c"))
+	a.mail.settle = false
+	s := newSession()
+	must(t, a.Open(t.Context(), s))
+	for _, v := range c.Route(t.Context(), series(s, 0, 100)) {
+		want(t, "fate", v.Fate, routing.Relayed)
+	}
+	a.mail.await(t, 100)
+	time.Sleep(briskly + briskly/4) // so that the survivors may judge
+	a.crash()
+	b.to(t, s)
+	want(t, "before a is removed", b.inherited(t, s), false)
+	eventually(t, "all has come", func() bool { return b.inherited(t, s) })
+	want(t, "replies by then", len(b.mail.replies()), 100)
+}
+
+func startedAgain(t *testing.T, h Harness) {
+	a, b, c := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"}), h.start(t, table.Options{Node: "c"})
+	a.mail.settle = false
+	s := newSession()
+	must(t, a.Open(t.Context(), s))
+	for _, v := range c.Route(t.Context(), series(s, 0, 100)) {
+		want(t, "fate", v.Fate, routing.Relayed)
+	}
+	a.mail.await(t, 100)
+	a.crash()
+	b.to(t, s)
+	want(t, "before a is back", b.inherited(t, s), false)
+	h.start(t, table.Options{Node: "a"})
+	eventually(t, "all has come", func() bool { return b.inherited(t, s) })
+	want(t, "replies by then", len(b.mail.replies()), 100)
+}
