@@ -139,7 +139,7 @@ func (s *Session) trimLocked(seq uint64) {
 			if last := len(streams) - 1; last < 0 || streams[last].N != u.n {
 				streams = append(streams, Row{N: u.n, Had: &Progress{}})
 			}
-			*streams[len(streams)-1].Had = Progress{u.N + 1, u.from}
+			*streams[len(streams)-1].Had = Progress{Parts: u.N + 1, Newest: u.from}
 		}
 		s.bytes -= u.bytes
 		if u.Reply != nil {

@@ -205,3 +205,36 @@ func TestHeldInDisorder(t *testing.T) {
 		want(t, "in order", offsets(c, "1"), []string{"0 is 0", "1 is 1", "2 is 2", "3 is 3"})
 	})
 }
+
+// A client has parts that it has not acknowledged, and says so where it goes on. They
+// come again after newer ones, and are dropped; then that node dies too. The next one
+// does not wait for them, though its client has no more to say: it has the end.
+func TestWhatAClientHasIsKnownLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, killA := w.start(t, "a", &topic{ack: true}, Limits{})
+		b, killB := w.start(t, "b", &topic{ack: true}, Limits{})
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		id, _ := s.Submit(call("1"), nil)
+		part := func(n int, final bool) *Reply {
+			r := answer(id, int64(n))
+			r.Place, r.Final = n+1, final
+			return r
+		}
+		a.Deliver(t.Context(), []*Reply{part(0, false), part(1, false)})
+		killA()
+		w.bury("a")
+		s, c := goOn(t, b, s, StreamAt{ClientID: "1", Next: 2, Credit: -1})
+		b.Deliver(t.Context(), []*Reply{part(2, false), part(3, true), part(0, false), part(1, false)})
+		want(t, "at the second node", offsets(c, "1"), []string{"2 is 2", "3 is 3"})
+		d, _ := w.start(t, "d", &topic{ack: true}, Limits{})
+		killB()
+		w.bury("b")
+		s, c, _ = resume(t, d, s)
+		d.Deliver(t.Context(), []*Reply{part(2, false), part(3, true)})
+		want(t, "at the third", offsets(c, "1"), []string{"2 is 2", "3 is 3"})
+		s.Ack(c, s.seq)
+		synctest.Wait()
+		want(t, "rows", w.rows(s.id), 0)
+	})
+}

@@ -238,7 +238,7 @@ func (s *Session) adoptRowLocked(row Row) {
 	}
 	if row.Had != nil {
 		o.parts, o.newest = row.Had.Parts, row.Had.Newest
-		o.streamed().had = row.Had
+		o.streamed().had, o.stream.has = row.Had, row.Had.Said
 	}
 	if row.Entity != "" {
 		o.ID = bareID(s.id, row.N)

@@ -13,7 +13,7 @@ type stream struct {
 	limited bool      // the client says for how many parts it is ready
 	ready   int       // number of the first part that it is not ready for
 	has     int       // number of the first part that it said it has not got, when it came back
-	had     *Progress // what it has acknowledged; nil for nothing
+	had     *Progress // what the table is told that it has; nil for nothing
 	waiting []unacked // what it is not ready for, oldest first; the outcome may be the last
 	outcome Word      // of the request, once it is among waiting
 	ahead   []*Reply  // numbered replies before which others are missing, in order
@@ -21,10 +21,11 @@ type stream struct {
 	bytes   int       // of waiting and ahead, about
 }
 
-// Progress is how much of a stream a client has acknowledged.
+// Progress is how much of a stream a client has.
 type Progress struct {
-	Parts  int      // from the first one on
+	Parts  int      // that it has acknowledged, from the first one on
 	Newest RecordAt // of the newest of them
+	Said   int      // parts that it said it has when it came back, where these are more
 }
 
 // partOverhead is what a part that waits counts for besides its body.
@@ -243,7 +244,7 @@ func (s *Session) restateLocked(streams []StreamAt) {
 	for _, at := range streams {
 		if o := s.byClient[at.ClientID]; o != nil {
 			st := o.streamed()
-			st.has = max(st.has, at.Next)
+			s.saidLocked(o, min(at.Next, math.MaxInt32))
 			if at.Credit >= 0 {
 				st.limit(at.Next + at.Credit)
 			}
@@ -251,16 +252,34 @@ func (s *Session) restateLocked(streams []StreamAt) {
 	}
 }
 
+// saidLocked notes how many parts a client has said that it has. Those it has not
+// acknowledged are not delivered any more, and the next owner must not wait for them.
+func (s *Session) saidLocked(o *open, parts int) {
+	st := o.stream
+	st.has = max(st.has, parts)
+	var had Progress
+	if st.had != nil {
+		had = *st.had
+	}
+	if parts > max(had.Parts, had.Said) {
+		had.Said = parts
+		st.had = &had
+		s.router.table.Claim(o.row(), nil)
+	}
+}
+
 // ackedLocked notes how much of a stream its client has acknowledged, where the next
 // owner of the session will look for it.
 func (s *Session) ackedLocked(n uint64, had *Progress) {
 	if o := s.open[n]; o != nil {
-		o.streamed().had = had
+		had.keep(o.streamed().had)
+		o.stream.had = had
 		s.router.table.Claim(o.row(), nil)
 		return
 	}
 	for i := range s.unacked {
 		if u := &s.unacked[i]; u.n == n && !u.Part {
+			had.keep(u.had)
 			u.had = had
 			s.router.table.Claim(u.row(s.id), nil)
 			return
@@ -268,9 +287,19 @@ func (s *Session) ackedLocked(n uint64, had *Progress) {
 	}
 }
 
+// keep takes from an older progress what the newer one does not say.
+func (p *Progress) keep(old *Progress) {
+	if old != nil && old.Said > p.Parts {
+		p.Said = old.Said
+	}
+}
+
 // catchUpLocked takes what the table knows of a request that another node has had
 // meanwhile.
 func (s *Session) catchUpLocked(o *open, had *Progress) {
+	if had != nil && had.Said > 0 {
+		o.streamed().has = max(o.stream.has, had.Said)
+	}
 	if had == nil || had.Parts <= o.parts {
 		return
 	}

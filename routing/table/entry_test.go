@@ -88,6 +88,7 @@ func FuzzRow(f *testing.F) {
 	f.Add("r:2", "orders;trace;headers 2025-11-24T16:00:00.123Z 00000000000000ff \"two\"")
 	f.Add("r:18446744073709551615", "a 2025-11-24T16:00:00.123Z ffffffffffffffff a b ")
 	f.Add("r:2", "orders 2025-11-24T16:00:00.123Z 00000000000000ff;3;replies/2/99 1")
+	f.Add("r:2", "orders 2025-11-24T16:00:00.123Z 00000000000000ff;3+5;replies/2/99 1")
 	f.Add("x", "")
 	f.Fuzz(func(t *testing.T, field, text string) {
 		row, err := parseRow("s", field, text)

@@ -70,6 +70,9 @@ func rowText(row routing.Row, deadline time.Time) string {
 	}
 	if row.Had != nil {
 		text = strconv.AppendInt(append(text, ';'), int64(row.Had.Parts), 10)
+		if row.Had.Said > 0 {
+			text = strconv.AppendInt(append(text, '+'), int64(row.Had.Said), 10)
+		}
 		text = append(append(text, ';'), row.Had.Newest.Topic...)
 		text = strconv.AppendInt(append(text, '/'), int64(row.Had.Newest.Partition), 10)
 		text = strconv.AppendInt(append(text, '/'), row.Had.Newest.Offset, 10)
@@ -114,16 +117,19 @@ func parseRow(session routing.SessionID, field, text string) (routing.Row, error
 	return row, nil
 }
 
-// parseProgress reads "<parts>;<topic>/<partition>/<offset>"; nil where it is none.
+// parseProgress reads "<parts>[+<said>];<topic>/<partition>/<offset>"; nil where it is
+// none.
 func parseProgress(text string) *routing.Progress {
 	count, place, _ := strings.Cut(text, ";")
 	topic, rest, _ := strings.Cut(place, "/")
 	partition, offset, _ := strings.Cut(rest, "/")
+	count, more, found := strings.Cut(count, "+")
 	parts, err := strconv.ParseUint(count, 10, 31)
+	said, errSaid := strconv.ParseUint(more, 10, 31)
 	p, errP := strconv.ParseInt(partition, 10, 32)
 	at, errAt := strconv.ParseInt(offset, 10, 64)
-	if err != nil || errP != nil || errAt != nil {
+	if err != nil || found && errSaid != nil || errP != nil || errAt != nil {
 		return nil
 	}
-	return &routing.Progress{Parts: int(parts), Newest: routing.RecordAt{Topic: topic, Partition: int32(p), Offset: at}}
+	return &routing.Progress{Parts: int(parts), Said: int(said), Newest: routing.RecordAt{Topic: topic, Partition: int32(p), Offset: at}}
 }

@@ -39,10 +39,10 @@ var rows = []story{
 		key := sessionKey(s)
 		n.Claim(row, nil)
 		eventually(t, "the row is there", func() bool { return h.Client.HExists(t.Context(), key, "r:7").Val() })
-		row.Had = &routing.Progress{Parts: 3, Newest: routing.RecordAt{Topic: "replies", Partition: 2, Offset: 99}}
+		row.Had = &routing.Progress{Parts: 3, Newest: routing.RecordAt{Topic: "replies", Partition: 2, Offset: 99}, Said: 5}
 		n.Claim(row, nil)
 		eventually(t, "the progress is there", func() bool {
-			return h.Client.HGet(t.Context(), key, "r:7").Val() == "orders 1970-01-01T00:00:00.000Z 0000000000000000;3;replies/2/99 1"
+			return h.Client.HGet(t.Context(), key, "r:7").Val() == "orders 1970-01-01T00:00:00.000Z 0000000000000000;3+5;replies/2/99 1"
 		})
 		looked, err := n.Look(t.Context(), s.ID)
 		must(t, err)
