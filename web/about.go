@@ -20,6 +20,7 @@ type aboutJSON struct {
 	Nodes    []nodeJSON    `json:"nodes"`
 	Services []serviceJSON `json:"services"`
 	Control  string        `json:"control,omitempty"`
+	Auth     bool          `json:"auth,omitempty"` // callers may show who they are
 }
 
 type nodeJSON struct {
@@ -36,7 +37,7 @@ type serviceJSON struct {
 
 func (a about) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	self := string(a.server.router.Node())
-	out := aboutJSON{Node: self, Services: []serviceJSON{}, Control: a.control}
+	out := aboutJSON{Node: self, Services: []serviceJSON{}, Control: a.control, Auth: a.server.auth != nil}
 	here := schemeOf(r) + "://" + r.Host
 	found := false
 	for _, n := range a.nodes {

@@ -13,7 +13,7 @@ var socketMessages = []struct {
 	text         string
 	params       object // by name
 }{
-	{"hello", "$/hello", true, "opens or resumes a session under parley.v1", object{"resume": object{"type": "object"}, "accepted": object{"type": "boolean"}}},
+	{"hello", "$/hello", true, "opens or resumes a session under parley.v1", object{"token": textSchema, "resume": object{"type": "object"}, "accepted": object{"type": "boolean"}}},
 	{"ack", "$/ack", true, "everything up to seq arrived", object{"seq": object{"type": "integer"}}},
 	{"cancel", "$/cancel", true, "ends an open request", object{"id": idSchema}},
 	{"credit", "$/credit", true, "the client is ready for n more parts of a streamed answer", object{"id": idSchema, "n": object{"type": "integer"}}},

@@ -150,8 +150,18 @@ func TestDescribedToCaller(t *testing.T) {
 			}
 		}
 	}
-	if w := g.do("GET", "/page.json", nil); w.Code != 200 || strings.Contains(w.Body.String(), "echo") {
+	if w := g.do("GET", "/page.json", nil); w.Code != 200 || strings.Contains(w.Body.String(), "echo") || !strings.Contains(w.Body.String(), `"auth":true`) {
 		t.Errorf("to a stranger: %d %s", w.Code, w.Body)
+	}
+	async := g.do("GET", "/asyncapi.json", nil, "Authorization: Bearer ann").Body.String()
+	for _, part := range []string{`"securitySchemes"`, `"$ref": "#/components/securitySchemes/bearer"`, `"httpApiKey"`} {
+		if !strings.Contains(async, part) {
+			t.Errorf("/asyncapi.json has no %s", part)
+		}
+	}
+	open := newGateway(t, func(o *Options) { o.Page = &PageOptions{} })
+	if page, async := open.do("GET", "/page.json", nil).Body.String(), open.do("GET", "/asyncapi.json", nil).Body.String(); strings.Contains(page, "auth") || strings.Contains(async, "security") {
+		t.Errorf("without authentication: %s, %s", page, async)
 	}
 }
 

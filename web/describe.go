@@ -27,7 +27,7 @@ func newDescriptions(s *Server, replyTopic string) descriptions {
 			return newAsset("openapi.json", document(s.secured(openAPI(services))))
 		})),
 		asyncAPI: forEverybody(s.byCaller(func(services []*routing.Service) http.Handler {
-			return here{document(asyncAPI(services, replyTopic))}
+			return here{document(s.securedSocket(asyncAPI(services, replyTopic)))}
 		})),
 	}
 }
@@ -46,6 +46,25 @@ func (s *Server) secured(doc object) object {
 	}
 	doc["security"] = security
 	doc["components"].(object)["securitySchemes"] = schemes
+	return doc
+}
+
+// securedSocket says it in an AsyncAPI document, of the gateway's own server.
+func (s *Server) securedSocket(doc object) object {
+	if s.auth == nil {
+		return doc
+	}
+	components := doc["components"].(object)
+	schemes := object{"bearer": object{
+		"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "in the Authorization header, or as token in $/hello, or beside parley.v1 as the subprotocol parley.token.<base64url>",
+	}}
+	security := []object{ref("#/components/securitySchemes/bearer")}
+	if s.cookie != "" {
+		schemes["cookie"] = object{"type": "httpApiKey", "in": "cookie", "name": s.cookie}
+		security = append(security, ref("#/components/securitySchemes/cookie"))
+	}
+	components["securitySchemes"] = schemes
+	doc["servers"].(object)["gateway"].(object)["security"] = security
 	return doc
 }
 

@@ -232,3 +232,16 @@ func TestTokenExpiresAcrossNodes(t *testing.T) {
 		}
 	}
 }
+
+// Where callers show tokens the documents say so, in words that their makers' validators
+// know, and a person in a real browser enters one.
+func TestPagesTakeAToken(t *testing.T) {
+	dir := others(t)
+	c, i := newCluster(t, map[string]string{"once": "murmur2"}), newIssuer(t)
+	c.extra = fmt.Sprintf("auth: {jwt: {algorithms: [ES256], jwks: [%q], issuer: tests}, cookie: session}\norigins: [\"https://shop.example\"]\n", i.url)
+	c.start("a")
+	c.serve("once", byKey, transforms["same"])
+	token := i.token("ann", "clerk", time.Hour)
+	t.Log(runOther(t, dir, "node", copyInto(t, dir, "described.mjs"), c.nodes[0].url, token))
+	t.Log(runOther(t, dir, "node", copyInto(t, dir, "token.mjs"), c.nodes[0].url, token))
+}

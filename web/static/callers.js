@@ -2,6 +2,8 @@
 
 import { ParleyError } from '/client/parley.js';
 
+import { authorization } from './token.js';
+
 const LINES = 'application/x-ndjson';
 
 /** @typedef {{service: string, params: unknown, meta: Meta}} Question */
@@ -47,7 +49,8 @@ export async function overHTTP(url, question, journey, progress) {
   const abort = new AbortController();
   journey.cancel = () => abort.abort();
   try {
-    const response = await fetch(address(url, question), { ...callOf(question), signal: abort.signal });
+    const call = callOf(question);
+    const response = await fetch(address(url, question), { ...call, headers: { ...call.headers, ...authorization() }, signal: abort.signal });
     const trace = readJSON(response.headers.get('parley-trace') ?? '');
     if (response.headers.get('content-type') === LINES) return await readParts(response, journey, trace, progress);
     const body = new Uint8Array(await response.arrayBuffer());
@@ -94,6 +97,7 @@ export function asCurl(url, question) {
   const quote = (/** @type {string} */ text) => `'${text.replaceAll("'", "'\\''")}'`;
   const lines = [`curl -i ${quote(address(url, question))}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`  -H ${quote(`${name}: ${value}`)}`);
+  if (authorization().authorization) lines.push('  -H "Authorization: Bearer $token"'); // it is nobody else's to see
   lines.push(`  --data-binary ${quote(typeof body === 'string' ? body : new TextDecoder().decode(body))}`);
   return lines.join(' \\\n');
 }

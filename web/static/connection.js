@@ -3,6 +3,7 @@
 import { connect } from '/client/parley.js';
 
 import { byID, h } from './dom.js';
+import { token } from './token.js';
 
 /** @typedef {{id?: string, url: string, self: boolean}} Node */
 
@@ -60,7 +61,7 @@ export class Connection extends EventTarget {
   /** The session goes on at another node when ours is gone, and after a reload. */
   connect() {
     const inTurn = [this.#node, ...this.#nodes.filter((node) => node !== this.#node)];
-    const client = connect(inTurn.map(socketOf), { storage: sessionStorage, WebSocket: Socket });
+    const client = connect(inTurn.map(socketOf), { storage: sessionStorage, WebSocket: Socket, token: shown });
     this.client = client;
     for (const type of PASSED_ON) {
       client.addEventListener(type, (event) => client === this.client && this.#heard(type, /** @type {CustomEvent} */ (event).detail));
@@ -116,6 +117,9 @@ export class Connection extends EventTarget {
     return h('label', { title: node.url }, input, h('span', {}, name));
   }
 }
+
+/** The token for a socket. An empty one is none. */
+const shown = () => token() ?? '';
 
 /** @param {Node} node */
 function socketOf(node) {

@@ -4,6 +4,7 @@ import { byID, clip, h } from './dom.js';
 import { exampleOf, resolve, tree } from './schema.js';
 import { CALLS } from './snippets.js';
 import './theme.js';
+import { askForToken, authorization } from './token.js';
 
 const DOOR = 'parley-docs-door';
 
@@ -94,24 +95,30 @@ function follow() {
 }
 
 async function show() {
-  const response = await fetch('/openapi.json');
+  const response = await fetch('/openapi.json', { headers: authorization() });
+  if (response.status === 401) throw new Error(authorization().authorization ? 'the token is not good' : 'it takes a token');
   if (!response.ok) throw new Error(`/openapi.json answers ${response.status}`);
   const api = await response.json();
   const services = servicesOf(api);
-  byID('index').append(h('ul', {},
+  byID('index').replaceChildren(h('ul', {},
     ...services.map(({ name }) => h('li', {}, h('a', { href: `#${anchor(name)}` }, name))),
     h('li', {}, h('a', { href: '#errors' }, 'Errors'))));
   byID('services').replaceChildren(
     ...(services.length ? services.map((service) => article(api, service)) : [h('p', {}, 'This gateway has no services: its configuration names none.')]), errors(api));
-  byID('door').addEventListener('change', ({ target }) => {
-    choose(target.value);
-    localStorage.setItem(DOOR, target.value);
-  });
   const door = localStorage.getItem(DOOR);
   choose(CALLS.some((call) => call.door === door) ? /** @type {string} */ (door) : 'curl');
-  addEventListener('hashchange', follow);
   follow();
   if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 }
 
-show().catch((error) => byID('services').replaceChildren(h('p', { id: 'state', role: 'alert' }, `The description cannot be read: ${error.message}. Reload to try again.`)));
+function begin() {
+  show().catch((error) => byID('services').replaceChildren(h('p', { id: 'state', role: 'alert' }, `The description cannot be read: ${error.message}. Reload to try again.`)));
+}
+
+byID('door').addEventListener('change', ({ target }) => {
+  choose(target.value);
+  localStorage.setItem(DOOR, target.value);
+});
+addEventListener('hashchange', follow);
+fetch('/page.json').then((response) => response.json()).then(({ auth }) => askForToken(auth, begin), () => {}); // else there is none to enter
+begin();

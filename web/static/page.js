@@ -12,13 +12,14 @@ import { Journey } from './journey.js';
 import { Latency } from './latency.js';
 import { Past } from './past.js';
 import { Timetable } from './timetable.js';
+import { askForToken, authorization } from './token.js';
 import { showVerdict } from './verdict.js';
 import { watch } from './watch.js';
 
 const KEPT = 1000; // journeys
 const THREADS = 60; // drawn behind the chosen one
 
-/** @type {{node: string, nodes: import('./connection.js').Node[], services: {name: string, topic: string, timeout: number}[], control?: string}} */
+/** @type {{node: string, nodes: import('./connection.js').Node[], services: {name: string, topic: string, timeout: number}[], control?: string, auth?: boolean}} */
 const facts = await learn();
 
 /** @type {Journey[]} newest first */ const journeys = [];
@@ -51,7 +52,8 @@ byID('forget').addEventListener('click', () => {
 });
 
 byID('terminal').parentElement.open = matchMedia('(min-width: 1600px)').matches;
-connection.connect();
+askForToken(facts.auth, () => location.reload()); // to the services that it may use
+if (!facts.auth || facts.services.length > 0) connection.connect();
 choose(undefined, false);
 showTerminal();
 
@@ -110,7 +112,7 @@ function answered({ id, result, error, meta, part, data }) {
 async function learn() {
   for (;;) {
     try {
-      const facts = await (await fetch('/page.json')).json();
+      const facts = await (await fetch('/page.json', { headers: authorization() })).json();
       await Promise.all(facts.nodes.map(learnName));
       return facts;
     } catch {
