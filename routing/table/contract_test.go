@@ -55,7 +55,7 @@ func through(t *testing.T, addr string, db int, connect func(addr string, db int
 	}
 	proxy := tabletest.NewProxy(t, addr)
 	return tabletest.Harness{
-		Client: direct, Cut: proxy.Cut, Heal: proxy.Heal, Sleep: fallAsleep,
+		Client: direct, Cut: proxy.Cut, Heal: proxy.Heal, Sleep: fallAsleep, Age: age,
 		New: func(o table.Options, w *tabletest.Wire) tabletest.Node {
 			return newTable(t, connect(proxy.Addr(), db, w), o)
 		},
@@ -63,6 +63,8 @@ func through(t *testing.T, addr string, db int, connect func(addr string, db int
 }
 
 func fallAsleep(n tabletest.Node) { n.(*table.Redis).FallAsleep() }
+
+func age(n tabletest.Node) { n.(*table.Redis).Age() }
 
 func newTable(t *testing.T, client redis.UniversalClient, o table.Options) *table.Redis {
 	t.Cleanup(func() { client.Close() })

@@ -53,13 +53,9 @@ func (s *server) start(t *testing.T) {
 	}
 	client := redis.NewClient(&redis.Options{Addr: s.addr})
 	defer client.Close()
-	for range 1000 {
-		if client.Ping(t.Context()).Err() == nil {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
+	if err := await(t.Context(), func() bool { return client.Ping(t.Context()).Err() == nil }); err != nil {
+		t.Fatalf("redis-server does not answer: %v", err)
 	}
-	t.Fatal("redis-server does not answer")
 }
 
 func (s *server) kill() {
@@ -94,18 +90,15 @@ func TestCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 1000 {
-		if direct.Set(t.Context(), "ready", 1, 0).Err() == nil {
-			break
-		}
-		time.Sleep(5 * time.Millisecond)
+	if err := await(t.Context(), func() bool { return direct.Set(t.Context(), "ready", 1, 0).Err() == nil }); err != nil {
+		t.Fatalf("the cluster is not ready: %v", err)
 	}
 	tabletest.Run(t, func(t *testing.T) tabletest.Harness {
 		if err := direct.FlushDB(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
 		return tabletest.Harness{
-			Client: direct, Cut: proxy.Cut, Heal: proxy.Heal, Sleep: fallAsleep,
+			Client: direct, Cut: proxy.Cut, Heal: proxy.Heal, Sleep: fallAsleep, Age: age,
 			New: func(o table.Options, w *tabletest.Wire) tabletest.Node {
 				return newTable(t, redis.NewClusterClient(&redis.ClusterOptions{
 					Addrs: []string{proxy.Addr()}, Dialer: w.Dial, ContextTimeoutEnabled: true, DialTimeout: time.Second, DialerRetries: 1, MaxRedirects: 2,
@@ -212,9 +205,10 @@ func (r *restored) Left(context.Context, []table.Departed) error {
 func TestRestored(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "--appendonly", "yes", "--appendfsync", "always")
+	const lease = 1200 * time.Millisecond
 	var heard [2]restored
-	a := newTable(t, single(s.addr, 0), table.Options{Node: "a", Watcher: &heard[0]})
-	b := newTable(t, single(s.addr, 0), table.Options{Node: "b", Watcher: &heard[1]})
+	a := newTable(t, single(s.addr, 0), table.Options{Node: "a", Lease: lease, Watcher: &heard[0]})
+	b := newTable(t, single(s.addr, 0), table.Options{Node: "b", Lease: lease, Watcher: &heard[1]})
 	stop := runAll(t, map[*table.Redis]*router{a: {}, b: {}})
 	defer stop()
 	leased := func() bool { return a.Leased() && b.Leased() }
@@ -229,7 +223,16 @@ func TestRestored(t *testing.T) {
 			t.Fatalf("round %d: told %d and %d times", round, heard[0].times.Load(), heard[1].times.Load())
 		}
 	}
-	time.Sleep(2 * time.Second)
+	look := redis.NewClient(&redis.Options{Addr: s.addr})
+	defer look.Close()
+	ends := func(node string) float64 { return look.ZScore(t.Context(), "parley:nodes", node).Val() }
+	endsA, endsB := ends("a"), ends("b")
+	renewed := func() bool { // each has had its lease for so long that it may judge the other
+		return ends("a")-endsA > float64(lease.Milliseconds()) && ends("b")-endsB > float64(lease.Milliseconds())
+	}
+	if err := await(t.Context(), renewed); err != nil {
+		t.Fatal(err)
+	}
 	if heard[0].times.Load() != 2 || heard[0].left.Load()+heard[1].left.Load() != 0 {
 		t.Errorf("told %d times, and of %d dead", heard[0].times.Load(), heard[0].left.Load()+heard[1].left.Load())
 	}

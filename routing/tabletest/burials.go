@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"parley/routing"
 	"parley/routing/table"
 )
@@ -62,7 +60,7 @@ func halfBuried(t *testing.T, h Harness) {
 	a, b, c := h.start(t, brisk("a")), h.start(t, brisk("b")), h.start(t, brisk("c"))
 	b.mail.cannot(true)
 	c.mail.cannot(true)
-	time.Sleep(briskly + briskly/4) // so that the survivors may judge
+	h.judging(b, c)
 	a.crash()
 	burier, last := firstToHear(t, "a", b, c)
 	burier.crash()
@@ -77,7 +75,7 @@ func halfBuried(t *testing.T, h Harness) {
 
 func heirDies(t *testing.T, h Harness) {
 	a, b := h.start(t, brisk("a")), h.start(t, brisk("b"))
-	time.Sleep(briskly + briskly/4)
+	h.judging(b)
 	a.crash()
 	heir := &mailbox{settle: true}
 	heir.cannot(true)
@@ -98,48 +96,53 @@ func cannotCleanUp(t *testing.T, h Harness) {
 	a, b, c := h.start(t, brisk("a")), h.start(t, brisk("b")), h.start(t, brisk("c"))
 	b.mail.cannot(true)
 	c.mail.cannot(true)
-	time.Sleep(briskly + briskly/4)
+	h.judging(b, c)
 	a.crash()
 	unable, other := firstToHear(t, "a", b, c)
 	other.mail.cannot(false)
 	eventually(t, "the other is told", func() bool { return other.heard("a") > 0 })
 	eventually(t, "it is cleaned up", func() bool { return allDismissed(t, h) })
-	time.Sleep(1200 * time.Millisecond) // longer than the pause before the next try
-	tries := unable.heard("a")
-	if tries < 2 {
+	if tries := unable.heard("a"); tries < 2 {
 		t.Errorf("tried %d times", tries)
 	}
-	time.Sleep(1200 * time.Millisecond)
-	want(t, "tries after it was done", unable.heard("a")-tries, 0)
+	other.mail.cannot(true)
+	h.nextDeath(t, "a", unable)
 	want(t, "told twice of what it has done", other.heard("a"), 1)
+}
+
+// nextDeath has another node die after which nobody can clean up, and expects that one
+// which was told of an earlier death again and again is told of the new one alone.
+func (h Harness) nextDeath(t *testing.T, before routing.NodeID, n *running) {
+	t.Helper()
+	h.ghost(t, "ghost", 0)
+	eventually(t, "it is told of the next", func() bool { return n.heard("ghost") > 0 })
+	tries := n.heard(before)
+	eventually(t, "it is told of the next again", func() bool { return n.heard("ghost") > 1 })
+	want(t, "tries after it was done", n.heard(before)-tries, 0)
 }
 
 func backBefore(t *testing.T, h Harness) {
 	a, b := h.start(t, brisk("a")), h.start(t, brisk("b"))
 	b.mail.cannot(true)
-	time.Sleep(briskly + briskly/4)
+	h.judging(b)
 	a.wire.Cut()
 	eventually(t, "b is told", func() bool { return b.heard("a") > 0 })
 	a.wire.Heal()
 	eventually(t, "it is back", func() bool { return bootOf(t, h, "a") != "" })
 	eventually(t, "nothing is to be cleaned up", func() bool { return allDismissed(t, h) })
-	time.Sleep(1200 * time.Millisecond)
-	tries := b.heard("a")
-	time.Sleep(1200 * time.Millisecond)
-	want(t, "tries since", b.heard("a")-tries, 0)
+	a.mail.cannot(true)
+	h.nextDeath(t, "a", b)
 }
 
 func seenAtOnce(t *testing.T, h Harness) {
 	const lease = 2 * time.Second // renewed every half of one
 	n := h.start(t, table.Options{Node: "a", Lease: lease})
-	time.Sleep(lease + lease/4)
+	h.judging(n)
 	dies := make(map[string]time.Time)
 	for i := range 5 {
 		name, after := "ghost-"+strconv.Itoa(i), lease/4+time.Duration(i)*lease/20
 		dies[name] = time.Now().Add(after)
-		must(t, h.Client.HSet(t.Context(), "{parley:nodes}:members", name, "boot member").Err())
-		end := redis.Z{Score: float64(h.Client.Time(t.Context()).Val().Add(after).UnixMilli()), Member: name}
-		must(t, h.Client.ZAdd(t.Context(), "parley:nodes", end).Err())
+		h.ghost(t, routing.NodeID(name), after)
 	}
 	var late []time.Duration
 	for i := range 5 {

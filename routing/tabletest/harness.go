@@ -31,6 +31,8 @@ type Harness struct {
 	Cut, Heal func()
 	// Sleep makes a table notice that its process has slept.
 	Sleep func(n Node)
+	// Age makes a table take its lease for one that it has had for as long as it lasts.
+	Age func(n Node)
 	// Pass makes time pass for the expiry of keys; nil where it does so by itself.
 	Pass func(d time.Duration)
 }
@@ -64,12 +66,14 @@ type running struct {
 	wire *Wire
 	name routing.NodeID
 	stop func() error // ends Run, and answers what it did
+
+	member string
 }
 
 // start runs a new node until the test ends.
 func (h Harness) start(t *testing.T, o table.Options) *running {
 	t.Helper()
-	n := &running{mail: &mailbox{settle: true}, wire: NewWire(), name: o.Node}
+	n := &running{mail: &mailbox{settle: true}, wire: NewWire(), name: o.Node, member: o.Member}
 	if o.Watcher == nil {
 		o.Watcher = n.mail
 	}
@@ -86,6 +90,47 @@ func (h Harness) start(t *testing.T, o table.Options) *running {
 		eventually(t, "node "+string(o.Node)+" has its lease", func() bool { return n.Node.(*table.Redis).Leased() })
 	}
 	return n
+}
+
+// judging has nodes judge others from now on, as those do that have had their lease for as
+// long as it lasts.
+func (h Harness) judging(some ...*running) {
+	for _, n := range some {
+		h.Age(n.Node)
+	}
+}
+
+// renewed waits until each of these nodes has renewed its lease once more, and has dealt
+// with all that it has learned by that.
+func (h Harness) renewed(t *testing.T, some ...*running) {
+	t.Helper()
+	for _, n := range some {
+		for range 2 { // one begins when the one before is dealt with
+			before := h.ends(t, n.name)
+			n.Node.(*table.Redis).SetMember(n.member) // which renews it
+			eventually(t, "a renewal by "+string(n.name), func() bool { return h.ends(t, n.name) > before })
+		}
+	}
+}
+
+// ends answers when a node's lease ends, in ms of Redis's clock.
+func (h Harness) ends(t *testing.T, node routing.NodeID) float64 {
+	t.Helper()
+	return h.Client.ZScore(t.Context(), "parley:nodes", string(node)).Val()
+}
+
+// lapsed tells whether a node's lease has ended.
+func (h Harness) lapsed(t *testing.T, node routing.NodeID) bool {
+	t.Helper()
+	return h.ends(t, node) < float64(h.Client.Time(t.Context()).Val().UnixMilli())
+}
+
+// ghost puts a node on the table that is not there, and whose lease ends after a while.
+func (h Harness) ghost(t *testing.T, name routing.NodeID, after time.Duration) {
+	t.Helper()
+	must(t, h.Client.HSet(t.Context(), "{parley:nodes}:members", string(name), "boot-of-"+string(name)+" member").Err())
+	end := redis.Z{Score: float64(h.Client.Time(t.Context()).Val().Add(after).UnixMilli()), Member: string(name)}
+	must(t, h.Client.ZAdd(t.Context(), "parley:nodes", end).Err())
 }
 
 // crash ends a node as a crash would: nothing is taken off the table.

@@ -34,17 +34,27 @@ var nodes = []story{
 		s := newSession()
 		must(t, a.Open(t.Context(), s))
 		a.mail.hold(s)
-		time.Sleep(briskly + briskly/2) // each may judge the other
+		h.judging(a, b)
 		h.Cut()
-		time.Sleep(briskly + briskly/2)
+		eventually(t, "both leases lapse", func() bool { return h.lapsed(t, "a") && h.lapsed(t, "b") })
+		b.wire.Cut()
 		h.Heal()
+		eventually(t, "one is back", a.Node.(*table.Redis).Leased)
+		h.renewed(t, a) // the other is given the time to return as well
+		b.wire.Heal()
 		eventually(t, "both are back", func() bool { return a.Node.(*table.Redis).Leased() && b.Node.(*table.Redis).Leased() })
 		eventually(t, "relayed", func() bool { return b.Route(t.Context(), series(s, 0, 1))[0].Fate == routing.Relayed })
-		time.Sleep(2 * briskly)
-		for _, n := range []*running{a, b} {
+		told := func(n *running) string {
 			removed, changes, _, gone := n.mail.told()
-			want(t, "told of removals and changes", fmt.Sprint(removed, changes > 1, gone), "0 false []")
+			return fmt.Sprint(removed, changes > 1, gone)
 		}
+		want(t, "what a was told of removals and changes", told(a), "0 false []")
+		want(t, "what b was told of removals and changes", told(b), "0 false []")
+		h.ghost(t, "ghost", 0)
+		eventually(t, "they judge again", func() bool { return a.heard("ghost")+b.heard("ghost") > 0 })
+		removed, _, _, gone := a.mail.told()
+		removedB, _, _, goneB := b.mail.told()
+		want(t, "told of removals then", fmt.Sprint(removed, removedB, append(gone, goneB...)), "0 0 [ghost boot-of-ghost member]")
 	}},
 	// Joining and leaving are seen at once, and leave nothing to clean up.
 	{name: "join and leave", shared: true, tell: func(t *testing.T, h Harness) {
@@ -86,7 +96,13 @@ var nodes = []story{
 		must(t, h.Client.FlushDB(t.Context()).Err())
 		restores := func() int { _, _, n, _ := a.mail.told(); return n }
 		eventually(t, "it is told", func() bool { return restores() == 1 })
-		time.Sleep(time.Second)
+		h.renewed(t, a)
+		changes := func() int { _, n, _, _ := a.mail.told(); return n }
+		before := changes()
+		b := h.start(t, table.Options{Node: "b"})
+		eventually(t, "it is told of b", func() bool { return changes() > before })
+		must(t, b.stop())
+		eventually(t, "it is told of b's leave", func() bool { return changes() > before+1 }) // after all that was news before
 		want(t, "times", restores(), 1)
 		removed, _, _, _ := a.mail.told()
 		want(t, "removed", removed, 0)
@@ -101,7 +117,7 @@ func deadNode(t *testing.T, h Harness) {
 	b.Route(t.Context(), series(s, 0, 5))
 	a.mail.await(t, 5)
 	boot := bootOf(t, h, "a")
-	time.Sleep(briskly) // so that the survivors may judge
+	h.judging(b, c)
 	_, before, _, _ := b.mail.told()
 	_, beforeC, _, _ := c.mail.told()
 	died := time.Now()
@@ -119,7 +135,8 @@ func deadNode(t *testing.T, h Harness) {
 	eventually(t, "nothing is left of it", func() bool {
 		return h.Client.Exists(t.Context(), "parley:inbox:a", "{parley:nodes}:graves").Val() == 0
 	})
-	time.Sleep(briskly) // for a second removal, if there were one
+	eventually(t, "all is cleaned up", func() bool { return allDismissed(t, h) })
+	h.renewed(t, b, c) // which is when a second removal would be
 	_, _, _, gone := b.mail.told()
 	_, _, _, goneC := c.mail.told()
 	want(t, "told to clean up", fmt.Sprint(append(gone, goneC...)), "[a "+boot+" member-of-a]")
@@ -162,9 +179,11 @@ func sleeper(t *testing.T, h Harness) {
 	a.mail.hold(s)
 	boot := bootOf(t, h, "a")
 	a.wire.Cut()
-	time.Sleep(briskly / 8) // a renewal whose answer is here already would wake it
-	h.Sleep(a.Node)
-	eventually(t, "it is removed", func() bool { _, _, _, gone := b.mail.told(); return len(gone) == 1 })
+	eventually(t, "it is removed", func() bool {
+		h.Sleep(a.Node) // all the while: a renewal whose answer was here already would wake it
+		_, _, _, gone := b.mail.told()
+		return len(gone) == 1
+	})
 	got, err := b.Resume(t.Context(), resumption(s))
 	must(t, err)
 	want(t, "epoch", got.Epoch, 2)
@@ -181,7 +200,9 @@ func sleeper(t *testing.T, h Harness) {
 	a.mail.hold(fresh)
 	eventually(t, "it is relayed to", func() bool { return b.Route(t.Context(), series(fresh, 0, 1))[0].Fate == routing.Relayed })
 	a.mail.await(t, 1)
-	time.Sleep(2 * briskly)
+	a.Claim(routing.Row{Session: fresh.ID, N: 1, Service: "orders"}, nil) // it is written after what was queued before
+	eventually(t, "it writes rows", func() bool { return h.Client.HExists(t.Context(), sessionKey(fresh), "r:1").Val() })
+	h.renewed(t, a, b)
 	removed, _, _, gone := a.mail.told()
 	want(t, "what it was told", fmt.Sprint(removed, gone), "1 []")
 	want(t, "the session's owner", h.Client.HGet(t.Context(), sessionKey(s), "owner").Val(), "b")

@@ -128,8 +128,8 @@ func shortSleep(t *testing.T, h Harness) {
 	s := newSession()
 	must(t, a.Open(t.Context(), s))
 	a.mail.hold(s)
-	time.Sleep(briskly / 2) // it has beaten
 	a.wire.Cut()
+	eventually(t, "it has noticed", func() bool { return a.Stats().Away }) // or the answer to a renewal would wake it
 	h.Sleep(a.Node)
 	want(t, "fenced", a.Fenced(time.Now()), true)
 	want(t, "relayed", b.Route(t.Context(), series(s, 0, 1))[0].Fate, routing.Relayed)

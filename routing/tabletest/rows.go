@@ -136,7 +136,8 @@ func order(t *testing.T, h Harness) {
 			open = append(open, i+1)
 		}
 		if random.IntN(50) == 0 {
-			time.Sleep(time.Duration(random.IntN(2000)) * time.Microsecond)
+			written := n.Stats().Written
+			eventually(t, "some are written", func() bool { s := n.Stats(); return s.Written > written || s.Pending == 0 })
 		}
 	}
 	eventually(t, "the rows are those of the model", func() bool {
