@@ -44,21 +44,21 @@ func (r *Router) hold(ctx context.Context) {
 func (r *Router) holdBatch(ctx context.Context, batch []Holding) (failed []Holding, why error) {
 	for i, v := range r.table.Hold(ctx, batch) {
 		h := batch[i]
-		s, here := r.sessions.Load(h.Session)
+		s := r.session(h.Session)
 		switch {
 		case v.Fate == Failed:
 			failed, why = append(failed, h), v.Err
-		case v.Fate == Moved && here && !h.stray && (defectResumeUnfenced || s.(*Session).holdAgain(h)):
+		case v.Fate == Moved && s != nil && !h.stray && (defectResumeUnfenced || s.holdAgain(h)):
 		case v.Fate == Moved:
 			r.reroute(h.Reply)
 		case v.Fate == Dropped:
 			r.drop(h.Reply, v.Drop)
-		case here:
+		case s != nil:
 			if v.Fate == Held {
 				Pass(PointHeld)
 				r.observer.Count(Replies, string(PathHeld))
 			}
-			s.(*Session).held(h, v.Fate == Held)
+			s.held(h, v.Fate == Held)
 		default:
 			h.Reply.done()
 		}

@@ -7,11 +7,10 @@ import "slices"
 // does nothing when the session has left since, or was resumed here, which gave it
 // the same. It does not block.
 func (r *Router) Reclaimed(id SessionID, epoch uint64, held []*Reply) {
-	found, here := r.sessions.Load(id)
-	if !here {
+	s := r.session(id)
+	if s == nil {
 		return
 	}
-	s := found.(*Session)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != live || s.epoch != epoch {

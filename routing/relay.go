@@ -34,8 +34,8 @@ func (r *Router) Deliver(ctx context.Context, replies []*Reply) {
 			r.drop(reply, DropUnknownRequest)
 			continue
 		}
-		if s, here := r.sessions.Load(session); here {
-			s.(*Session).deliver(early{Reply: reply}, PathHome)
+		if s := r.session(session); s != nil {
+			s.deliver(early{Reply: reply}, PathHome)
 			continue
 		}
 		select {
@@ -52,8 +52,8 @@ func (r *Router) Deliver(ctx context.Context, replies []*Reply) {
 func (r *Router) DeliverRelayed(replies []*Reply) {
 	for _, reply := range replies {
 		session, _, _ := reply.ID.Split()
-		if s, here := r.sessions.Load(session); here {
-			s.(*Session).deliver(early{Reply: reply}, PathRelay)
+		if s := r.session(session); s != nil {
+			s.deliver(early{Reply: reply}, PathRelay)
 			continue
 		}
 		r.reroute(reply)
@@ -182,9 +182,9 @@ func (r *Router) settle(reply *Reply, v Verdict) (again bool) {
 		reply.done()
 	case Here:
 		session, _, _ := reply.ID.Split()
-		if s, here := r.sessions.Load(session); here {
+		if s := r.session(session); s != nil {
 			reply, by := unpassed(reply)
-			s.(*Session).deliver(early{Reply: reply, sure: true, epoch: v.Epoch}, PathHome)
+			s.deliver(early{Reply: reply, sure: true, epoch: v.Epoch}, PathHome)
 			by.done()
 			return false
 		}

@@ -231,6 +231,14 @@ func (r *Router) Open(ctx context.Context, o OpenSession) (*Session, *Error) {
 	return s, nil
 }
 
+// session answers a session that is here; nil for any other.
+func (r *Router) session(id SessionID) *Session {
+	if found, here := r.sessions.Load(id); here {
+		return found.(*Session)
+	}
+	return nil
+}
+
 // EachSession describes this node's sessions to a table that has lost them.
 // ready is called before each session with no lock held: it may block, and ends
 // the round by answering false. take is called with the session's lock held, so

@@ -4,11 +4,10 @@ package routing
 // this epoch: its sink is left, and what is not acknowledged is routed to the new
 // owner. It does not block.
 func (r *Router) TakenOver(id SessionID, epoch uint64) {
-	found, here := r.sessions.Load(id)
-	if !here {
+	s := r.session(id)
+	if s == nil {
 		return
 	}
-	s := found.(*Session)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if defectResumeUnfenced {
