@@ -44,6 +44,24 @@ func read(deadline time.Duration) event {
 	return event{At: 2 * second, Kind: consumed, Client: 1, N: 1, Request: "s.1", Hash: 7, Deadline: deadline}
 }
 
+// sample is a history, and what the judge must find in it.
+type sample struct {
+	name               string
+	events             []event
+	lost, wrong, twice int
+	unsure             int
+}
+
+func (c *sample) judge(t *testing.T) verdict {
+	t.Helper()
+	v := judge(c.events, 5*second)
+	if len(v.lost) != c.lost || len(v.wrong) != c.wrong || len(v.twice) != c.twice || v.unsure != c.unsure {
+		t.Errorf("%s: lost %v, wrong %v, twice %v, unsure %d; want %d, %d, %d, %d",
+			c.name, v.lost, v.wrong, v.twice, v.unsure, c.lost, c.wrong, c.twice, c.unsure)
+	}
+	return v
+}
+
 // The judge convicts whoever breaks a promise, by the right name, and nobody else.
 func TestJudge(t *testing.T) {
 	other := peace()[6]
@@ -53,12 +71,7 @@ func TestJudge(t *testing.T) {
 	again := peace()[5]
 	again.Socket = 2
 	late := without(peace(), replied, pushed, outcome)
-	for _, c := range []struct {
-		name               string
-		events             []event
-		lost, wrong, twice int
-		unsure             int
-	}{
+	for _, c := range []sample{
 		{name: "peace", events: peace()},
 
 		{name: "told a deadline", events: with(without(peace(), consumed), read(31*second))},
@@ -98,11 +111,7 @@ func TestJudge(t *testing.T) {
 		{name: "done, and never answered", events: with(without(peace(), replied, pushed, outcome), ended(9*second, "too_large", "done")), wrong: 1},
 		{name: "timeout before its time", events: with(without(peace(), replied, pushed, outcome), ended(9*second, "timeout", "unknown")), wrong: 1},
 	} {
-		v := judge(c.events, 5*second)
-		if len(v.lost) != c.lost || len(v.wrong) != c.wrong || len(v.twice) != c.twice || v.unsure != c.unsure {
-			t.Errorf("%s: lost %v, wrong %v, twice %v, unsure %d; want %d, %d, %d, %d",
-				c.name, v.lost, v.wrong, v.twice, v.unsure, c.lost, c.wrong, c.twice, c.unsure)
-		}
+		c.judge(t)
 	}
 }
 
