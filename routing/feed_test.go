@@ -27,6 +27,17 @@ func subscribed(t *testing.T, s *Session, feed Feed) *Error {
 	return <-ended
 }
 
+// newSubscriber is a node with a session that has subscribed to the events of an order.
+func newSubscriber(t *testing.T, limits Limits, acks bool) (*bench, *Session, *client) {
+	t.Helper()
+	b := newFeedBench(t, limits)
+	s, c := b.open(t, acks)
+	if err := subscribed(t, s, orderEvents); err != nil {
+		t.Fatal(err)
+	}
+	return b, s, c
+}
+
 // push is an event for a session, as a consumer of events makes it.
 func (b *bench) push(s *Session, offset int64, body string) *Reply {
 	at := RecordAt{Topic: "orders.events", Partition: 1, Offset: offset}
@@ -40,11 +51,7 @@ func (b *bench) push(s *Session, offset int64, body string) *Reply {
 // event is settled when the client has it, and is pushed once even if it comes again.
 func TestPushes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newFeedBench(t, Limits{})
-		s, c := b.open(t, true)
-		if err := subscribed(t, s, orderEvents); err != nil {
-			t.Fatal(err)
-		}
+		b, s, c := newSubscriber(t, Limits{}, true)
 		b.deliver(t, b.push(s, 1, `"a"`), b.push(s, 2, `"b"`), b.push(s, 1, `"a"`))
 		got := c.outcomes()
 		if len(got) != 2 || got[0].Push.Feed != orderEvents || got[1].Seq != 2 || string(got[1].Reply.Body) != `"b"` {
@@ -73,11 +80,7 @@ func TestPushes(t *testing.T) {
 // what it had not got before it still gets.
 func TestPushesThatAreReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newFeedBench(t, Limits{})
-		s, c := b.open(t, false)
-		if err := subscribed(t, s, orderEvents); err != nil {
-			t.Fatal(err)
-		}
+		b, s, c := newSubscriber(t, Limits{}, false)
 		const many = 2 * pushMemory
 		for again := range 2 {
 			from := int64(again * (many - pushMemory + 1)) // the oldest of those that are known, but for 7
@@ -163,11 +166,7 @@ func TestSubscriptionsOfANode(t *testing.T) {
 // name, and the next push says how many are missing.
 func TestASubscriberThatNeverReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newFeedBench(t, Limits{Unacked: 10 << 20})
-		s, c := b.open(t, true)
-		if err := subscribed(t, s, orderEvents); err != nil {
-			t.Fatal(err)
-		}
+		b, s, c := newSubscriber(t, Limits{Unacked: 10 << 20}, true)
 		for i := range int64(maxPushes + 5) {
 			b.deliver(t, b.push(s, i+1, `"x"`))
 		}
