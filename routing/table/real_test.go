@@ -260,7 +260,7 @@ func relayAll(t *testing.T, b *table.Redis, s routing.SessionRow, from, n int) i
 			}
 		}
 		if replies = again; len(again) > 0 {
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(10 * time.Millisecond) // a real server that is away does not tell when it is back
 		}
 	}
 	return n
