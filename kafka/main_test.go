@@ -213,7 +213,7 @@ type alone struct{ routing.Table }
 func (alone) Open(context.Context, routing.SessionRow) error { return nil }
 func (alone) Announce(routing.SessionRow)                    {}
 func (alone) End(routing.SessionID)                          {}
-func (alone) CatchUp(context.Context)                        {}
+func (alone) CatchUp(context.Context) bool                   { return true }
 func (alone) Claim(routing.Row, routing.Claimed) bool        { return false }
 func (alone) Release(routing.SessionID, uint64)              {}
 func (alone) Fenced(time.Time) bool                          { return false }

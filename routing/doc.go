@@ -158,7 +158,10 @@
 // has relayed to this node, or held for a session that this node is about to take back.
 // So the table catches up first ([Relay].CatchUp), or the parts of an answer without
 // numbers would change places, and the first pass for ones that had been delivered.
-// With the table away nobody waits for it: replies come before their order.
+// With the table away nobody waits for it: single replies, and parts that say what is
+// before them, come at once. The first part that is read of an answer which was asked for
+// before the partition came waits as it does after a take-over (Router.behind), or it
+// would pass for the newest of all, and what comes later for had.
 //
 // A request that an event answers is produced by another goroutine (Router.sendAwaited), once
 // the table has its wait: any node may consume the event, and at once. Its session may

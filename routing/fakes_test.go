@@ -55,7 +55,7 @@ func (c *cluster) Owns(context.Context, SessionID, uint64) (bool, error) {
 	return true, nil
 }
 
-func (*cluster) CatchUp(context.Context) {}
+func (*cluster) CatchUp(context.Context) bool { return true }
 
 func (c *cluster) Fenced(time.Time) bool { return c.fenced.Load() }
 

@@ -28,13 +28,33 @@ func (s *Session) inheritLocked() {
 	}
 }
 
-// inheritsLocked tells whether replies may still come from former owners.
-func (s *Session) inheritsLocked() bool {
-	return s.inherits != nil && time.Now().Before(s.inherits.until)
+// inheritsLocked tells whether replies to a request may still come from former owners of
+// its session, or of a partition that came while the table was away.
+func (o *open) inheritsLocked() bool {
+	s := o.session
+	if o.moved && s.inherits != nil && time.Now().Before(s.inherits.until) {
+		return true
+	}
+	came := s.router.behind.Load()
+	return came != nil && o.submitted.Before(*came) && time.Since(*came) < s.router.limits.Gap
+}
+
+// catchUp waits for what the former owners of partitions have sent, and remembers if that
+// has not come.
+func (r *Router) catchUp(ctx context.Context) {
+	if now := time.Now(); r.table.CatchUp(ctx) {
+		r.behind.Store(nil)
+	} else {
+		r.behind.Store(&now)
+	}
 }
 
 // askLocked has the table asked whether they do.
 func (s *Session) askLocked() {
+	now := time.Now()
+	if s.router.behind.Load() != nil && (s.inherits == nil || now.After(s.inherits.until)) {
+		s.inherits = &inheritance{until: now.Add(s.router.limits.Gap)}
+	}
 	if in := s.inherits; in != nil && !in.asked {
 		in.asked = true
 		s.router.heirs.put(heir{s, in})
@@ -79,7 +99,11 @@ func (r *Router) askFor(ctx context.Context, heirs []heir) (left []heir) {
 	for i, h := range heirs {
 		ids[i] = h.id
 	}
+	behind := r.behind.Load()
 	all := r.table.Inherited(ctx, ids)
+	if slices.Contains(all, true) {
+		r.behind.CompareAndSwap(behind, nil)
+	}
 	for i, h := range heirs {
 		switch {
 		case all[i]:
@@ -118,6 +142,9 @@ func (s *Session) inherited(in *inheritance, rows []Row) {
 	}
 	for _, o := range s.openLocked() {
 		s.closeRanksLocked(o, PathRelay)
+		if st := o.stream; s.open[o.n] == o && st != nil && len(st.ahead) > 0 && st.ahead[0].Place == 0 && o.inheritsLocked() {
+			s.askLocked() // another partition has come meanwhile
+		}
 	}
 }
 

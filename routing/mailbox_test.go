@@ -67,15 +67,12 @@ func pause(long func() time.Duration) {
 }
 
 // CatchUp waits for what stands in the node's inbox now.
-func (v view) CatchUp(context.Context) { v.caughtUp() }
-
-// caughtUp tells whether all of it was read in time.
-func (v view) caughtUp() bool {
+func (v view) CatchUp(context.Context) bool {
 	v.mu.Lock()
 	m := v.mail[v.node]
-	if m == nil || len(m.unread) == 0 || v.away[v.node] != nil {
+	if away := v.away[v.node] != nil; m == nil || len(m.unread) == 0 || away {
 		v.mu.Unlock()
-		return true
+		return !away
 	}
 	read := make(chan struct{})
 	m.unread = append(m.unread, func() { close(read) })
@@ -107,7 +104,7 @@ func (v view) lives() bool {
 }
 
 // Inherited tells whether all former owners have handed over, or are dead and buried.
-func (v view) Inherited(_ context.Context, ids []SessionID) []bool {
+func (v view) Inherited(ctx context.Context, ids []SessionID) []bool {
 	pause(v.thinks)
 	defer pause(v.thinks)
 	all := make([]bool, len(ids))
@@ -122,7 +119,7 @@ func (v view) Inherited(_ context.Context, ids []SessionID) []bool {
 		}
 	}
 	v.mu.Unlock()
-	if caughtUp := v.caughtUp(); !caughtUp || !v.lives() {
+	if caughtUp := v.CatchUp(ctx); !caughtUp || !v.lives() {
 		clear(all)
 	}
 	return all

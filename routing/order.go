@@ -44,12 +44,12 @@ func (o *open) misses(r *Reply) bool {
 	case r.After > 0:
 		return true
 	case o.stream == nil:
-		return !r.Final && o.moved && o.session.inheritsLocked()
+		return !r.Final && o.inheritsLocked()
 	}
 	if ahead := o.stream.ahead; len(ahead) > 0 && ahead[0] != r && !r.standsBefore(ahead[0]) {
 		return true
 	}
-	return o.moved && o.session.inheritsLocked()
+	return o.inheritsLocked()
 }
 
 // sharesLine tells whether two records stand in one partition.

@@ -156,6 +156,39 @@ func TestHeirWaitsForTheLiving(t *testing.T) {
 	})
 }
 
+// A partition comes to a node while the table is away, and parts of an answer that was
+// asked for before stand in the node's inbox, or wait elsewhere to go there: newer parts
+// wait for them. What was asked for since waits for nothing, nor does a single reply.
+func TestPartitionComesWithoutATable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
+		b, _ := w.start(t, "b", &topic{ack: true}, Limits{})
+		c := &client{}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: c, Acks: true})
+		one, _ := s.Submit(call("1"), nil)
+		two, _ := s.Submit(call("2"), nil)
+		a.Deliver(t.Context(), nil) // it has its first partitions
+		w.sever("a")
+		b.Deliver(t.Context(), []*Reply{plainPart(one, 0, -1, false), plainPart(one, 1, 0, false)})
+		time.Sleep(time.Second)
+		a.SetHomes(NewHomes(4, []int32{0, 1, 2}))
+		a.Deliver(t.Context(), []*Reply{plainPart(one, 2, -1, false)})
+		time.Sleep(time.Millisecond)
+		three, _ := s.Submit(call("3"), nil)
+		a.Deliver(t.Context(), []*Reply{plainPart(two, 3, -1, true), plainPart(three, 4, -1, false), plainPart(three, 5, 4, true)})
+		want(t, "a single reply", offsets(c, "2"), []string{"3 is 0"})
+		want(t, "asked for since", offsets(c, "3"), []string{"4 is 0", "5 is 1"})
+		time.Sleep(time.Second)
+		want(t, "a part, while the table is away", offsets(c, "1"), nil)
+		w.restore("a")
+		time.Sleep(time.Second)
+		want(t, "then", offsets(c, "1"), []string{"0 is 0", "1 is 1", "2 is 2"})
+		a.Deliver(t.Context(), []*Reply{plainPart(one, 9, -1, true)})
+		want(t, "at once", offsets(c, "1")[3:], []string{"9 is 3"})
+	})
+}
+
 // A part waits, as its consumer does not know what stands before it, while another copy of
 // it comes by a node that does, and is delivered. Both are settled when it is acknowledged,
 // and none before.

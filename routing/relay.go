@@ -26,7 +26,7 @@ func (r *Router) Deliver(ctx context.Context, replies []*Reply) {
 		return
 	}
 	if r.gained.Load() && r.gained.CompareAndSwap(true, false) {
-		r.table.CatchUp(ctx)
+		r.catchUp(ctx)
 	}
 	for _, reply := range replies {
 		session, _, ok := reply.ID.Split()

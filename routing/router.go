@@ -86,12 +86,13 @@ type Router struct {
 	following atomic.Int64 // subscriptions
 	waiting   atomic.Int64 // bytes of streams that wait for clients to be ready
 	brakes    brakes
-	gained    atomic.Bool     // partitions have come since the last Deliver
-	strangers chan *Reply     // replies for other nodes, on their way to the table
-	astray    *queue[*Reply]  // replies whose session has left this node
-	holds     *queue[Holding] // replies to be held
-	heirs     *queue[heir]    // sessions that wait for what their former owners have
-	muted     *queue[func()]  // what is to be done once the router is not fenced any longer
+	gained    atomic.Bool               // partitions have come since the last Deliver
+	behind    atomic.Pointer[time.Time] // when partitions came, while what their former owners sent has not; nil: it has
+	strangers chan *Reply               // replies for other nodes, on their way to the table
+	astray    *queue[*Reply]            // replies whose session has left this node
+	holds     *queue[Holding]           // replies to be held
+	heirs     *queue[heir]              // sessions that wait for what their former owners have
+	muted     *queue[func()]            // what is to be done once the router is not fenced any longer
 	recalls   *queue[*Request]
 	expired   *queue[*Session] // whose services are to be told, once the table is sure
 	keepers   keepers          // requests to be kept

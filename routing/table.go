@@ -100,8 +100,8 @@ type Relay interface {
 	Hold(ctx context.Context, held []Holding) []Verdict
 	// CatchUp blocks until all that other nodes had relayed to this one, or held for
 	// its sessions, has been delivered: for a moment at the longest, and not at all
-	// while the table is away.
-	CatchUp(ctx context.Context)
+	// while the table is away. It answers whether all of it has.
+	CatchUp(ctx context.Context) bool
 	// Inherited tells of each of these sessions, which this node has taken over, whether
 	// all replies that its former owners had of it have been delivered here: those that
 	// live have said HandedOver, and the inboxes of the others were routed again. It

@@ -319,7 +319,7 @@ func (o *oneNode) Hold(_ context.Context, held []routing.Holding) []routing.Verd
 }
 
 func (*oneNode) Announce(routing.SessionRow)             {}
-func (*oneNode) CatchUp(context.Context)                 {}
+func (*oneNode) CatchUp(context.Context) bool            { return true }
 func (*oneNode) Claim(routing.Row, routing.Claimed) bool { return false }
 func (*oneNode) Release(routing.SessionID, uint64)       {}
 func (*oneNode) Unhold(routing.RequestID)                {}

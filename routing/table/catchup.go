@@ -16,11 +16,8 @@ const (
 
 // CatchUp blocks until the node has been handed all that stood in its inbox, and all
 // that was held for sessions which it is taking back, but no longer than catchUpFor.
-// While Redis is away it answers at once.
-func (r *Redis) CatchUp(ctx context.Context) { r.caughtUp(ctx) }
-
-// caughtUp is CatchUp, and tells whether all of that has been handed over.
-func (r *Redis) caughtUp(ctx context.Context) bool {
+// While Redis is away it answers at once. It tells whether all of that was.
+func (r *Redis) CatchUp(ctx context.Context) bool {
 	if r.link.away() {
 		return false
 	}

@@ -27,7 +27,7 @@ func (r *Redis) HandedOver(session routing.SessionID, epoch uint64) {
 // node's own is read. It answers false while Redis is away.
 func (r *Redis) Inherited(ctx context.Context, sessions []routing.SessionID) []bool {
 	all := make([]bool, len(sessions))
-	if r.link.away() || r.rebuilding() || r.Fenced(time.Now()) {
+	if r.link.away() || r.Fenced(time.Now()) {
 		return all
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
@@ -42,7 +42,7 @@ func (r *Redis) Inherited(ctx context.Context, sessions []routing.SessionID) []b
 		all[i] = before[i] == 0
 		some = some || all[i]
 	}
-	if some && !r.caughtUp(ctx) {
+	if some && !r.CatchUp(ctx) {
 		clear(all)
 	}
 	return all

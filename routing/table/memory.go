@@ -98,7 +98,7 @@ func (*Memory) Unhold(routing.RequestID)          {}
 func (*Memory) Claim(routing.Row, routing.Claimed) bool { return false }
 
 // CatchUp has nothing to wait for: there are no other nodes.
-func (*Memory) CatchUp(context.Context) {}
+func (*Memory) CatchUp(context.Context) bool { return true }
 
 // HandedOver does nothing: nobody else could have a session.
 func (*Memory) HandedOver(routing.SessionID, uint64) {}
