@@ -19,7 +19,7 @@
 // load has ended and each request had the time to get its outcome (judge.go has
 // the rules). Then the next fault comes, with new clients and a new history. One request
 // in eight is answered in parts, half of these over up to 2 s, so that a fault finds some
-// that are half answered. One in sixteen goes to a service that writes events, the first of which
+// that are half answered, and half without numbers, as other frameworks' services do it. One in sixteen goes to a service that writes events, the first of which
 // that satisfies a condition is the answer.
 //
 // Beside the sessions there are callers over HTTP, whose requests are kept: they ask under an

@@ -152,7 +152,8 @@ func (s *services) write(ctx context.Context, records []*kgo.Record, pause time.
 }
 
 // answer makes the records that answer a request, all for one partition: its parts, if it
-// wants them, and at last the reply.
+// wants them, and at last the reply. The parts of every other answer carry no numbers, as
+// those of services in other frameworks.
 func (q *question) answer(r *kgo.Record, request, to string) (records []*kgo.Record) {
 	p := partition(r, request)
 	for n := range max(1, q.Parts) {
@@ -162,9 +163,10 @@ func (q *question) answer(r *kgo.Record, request, to string) (records []*kgo.Rec
 			Headers: []kgo.RecordHeader{{Key: "parley-request-id", Value: []byte(request)}},
 		}
 		if q.Parts > 0 {
-			record.Headers = append(record.Headers,
-				kgo.RecordHeader{Key: "parley-part", Value: strconv.AppendInt(nil, int64(n), 10)},
-				kgo.RecordHeader{Key: "parley-final", Value: strconv.AppendBool(nil, n == q.Parts-1)})
+			record.Headers = append(record.Headers, kgo.RecordHeader{Key: "parley-final", Value: strconv.AppendBool(nil, n == q.Parts-1)})
+		}
+		if q.Parts > 0 && q.N%2 == 0 {
+			record.Headers = append(record.Headers, kgo.RecordHeader{Key: "parley-part", Value: strconv.AppendInt(nil, int64(n), 10)})
 		}
 		records = append(records, record)
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// An answer in parts is so many records of one partition, numbered, the last of them
-// final; any other answer is one record without a number.
+// An answer in parts is so many records of one partition, numbered or not, the last of
+// them final; any other answer is one record without a number.
 func TestAnswer(t *testing.T) {
 	asked := &kgo.Record{Topic: anyTopic}
 	q := question{Client: 1, N: 2, Parts: 3, Pad: "pad"}
@@ -23,6 +23,10 @@ func TestAnswer(t *testing.T) {
 	}
 	if hashOf(records[0].Value) == hashOf(records[1].Value) {
 		t.Error("parts have the same bytes: nobody could tell that they were swapped")
+	}
+	q.N = 3
+	if plain := q.answer(asked, "s.1", replyTopic); header(plain[1], "parley-part")+header(plain[1], "parley-final") != "false" {
+		t.Errorf("without numbers: headers %v", plain[1].Headers)
 	}
 	q.Parts = 0
 	if one := q.answer(asked, "s.1", replyTopic); len(one) != 1 || header(one[0], "parley-part")+header(one[0], "parley-final") != "" {
