@@ -150,7 +150,7 @@ func (c *cluster) sameKey(ctx context.Context, a, b *process, key int) {
 				if got[i].status != http.StatusServiceUnavailable || !strings.Contains(got[i].body, `"outcome":"not_sent"`) {
 					return
 				}
-				time.Sleep(100 * time.Millisecond)
+				time.Sleep(100 * time.Millisecond) // as a client does: nothing tells it when to ask again
 			}
 		})
 	}

@@ -22,6 +22,7 @@ import (
 type burier struct {
 	table.Node
 	heard chan []table.Departed
+	look  func() // at who is dead, at once
 }
 
 func (b *burier) Left(ctx context.Context, gone []table.Departed) error {
@@ -44,6 +45,7 @@ func (b *burier) run(c *cluster) (crash func()) {
 	wire := tabletest.NewWire()
 	link := redis.NewClient(&redis.Options{Addr: c.redis, Dialer: wire.Dial, ContextTimeoutEnabled: true})
 	of := table.NewRedis(link, table.Options{Node: routing.NodeID(c.prefix + "-z"), Lease: 500 * time.Millisecond, Watcher: b})
+	b.look = func() { of.SetMember("") } // which renews the lease
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { _ = of.Run(ctx, b); close(ended) }()
@@ -59,20 +61,21 @@ func TestTheBurierDies(t *testing.T) {
 	c := newCluster(t, map[string]string{"orders": "murmur2"})
 	a, b := c.start("a"), c.start("b")
 	c.start("c")
-	c.settled(12)
 	client := redis.NewClient(&redis.Options{Addr: c.redis})
 	defer client.Close()
 	z := &burier{heard: make(chan []table.Departed, 1)}
 	crash := z.run(c)
-	time.Sleep(7 * time.Second) // everyone has had a lease for long enough to judge others
+	c.mayJudge(client, "a", "b", "c", "z")
+	c.settled(12)
 	members := c.members()
 	a.signal(syscall.SIGKILL)
 	<-a.exited
 	killed := time.Now()
-	end := redis.Z{Score: 1, Member: c.prefix + "-a"} // its lease is over; z looks ten times as often as the others
+	end := redis.Z{Score: 1, Member: c.prefix + "-a"} // its lease is over
 	if err := client.ZAdd(t.Context(), "parley:nodes", end).Err(); err != nil {
 		t.Fatal(err)
 	}
+	z.look()
 	select {
 	case gone := <-z.heard:
 		if !slices.ContainsFunc(gone, func(d table.Departed) bool { return string(d.Node) == c.prefix+"-a" }) {
@@ -95,6 +98,21 @@ func TestTheBurierDies(t *testing.T) {
 			t.Errorf("still to be dealt with: %s, %s", name, boot)
 		}
 	}
+}
+
+// mayJudge waits until nodes have had their leases for long enough to judge others: real
+// processes tell nobody, but Redis knows who has a lease, and the time.
+func (c *cluster) mayJudge(client *redis.Client, nodes ...string) {
+	c.t.Helper()
+	const lease = 6 * time.Second // as in their configuration
+	clock := func() time.Time { return client.Time(c.t.Context()).Val() }
+	c.nodes[0].await(c.t, "one of as many as have leases", func() bool {
+		return !slices.ContainsFunc(nodes, func(name string) bool {
+			return !client.HExists(c.t.Context(), "{parley:nodes}:members", c.prefix+"-"+name).Val()
+		})
+	})
+	then := clock().Add(lease)
+	c.nodes[0].await(c.t, "a judge of others", func() bool { return clock().After(then) })
 }
 
 // members are the client ids in the cluster's consumer group.

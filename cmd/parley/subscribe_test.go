@@ -218,7 +218,7 @@ func (s *subscribers) source(key string, events, cut int, saw func(data string))
 		for turn := 0; got < events && s.ctx.Err() == nil; turn++ {
 			response, err := s.follow(s.c.nodes[(turn+2)%3], key, last)
 			if err != nil {
-				time.Sleep(50 * time.Millisecond) // a browser waits for three seconds
+				time.Sleep(50 * time.Millisecond) // a browser, which nothing tells when either, waits for three seconds
 				continue
 			}
 			had := got
