@@ -424,9 +424,13 @@ func streams(t *testing.T, seed uint64, numbered, slow bool) {
 		s.Credit(id, 100)
 	}
 	records.consume(nodes[consumer], len(records.records))
-	time.Sleep(3 * time.Second) // less than Limits.Gap: nothing waits for that
+	wait := 3 * time.Second // less than Limits.Gap: nothing waits for that
+	if slow {
+		wait = 12 * time.Second // where a former owner may not say that it has handed all over
+	}
+	time.Sleep(wait)
 	s = r.back(nodes[home], s)
-	time.Sleep(3 * time.Second)
+	time.Sleep(wait)
 	synctest.Wait()
 	r.read()
 	for id := range ids {
