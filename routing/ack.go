@@ -237,9 +237,7 @@ func (s *Session) keepBothLocked(reply *Reply) bool {
 	if u == nil || u.safe || u.Reply == nil {
 		return false
 	}
-	both := *reply
-	both.settled, both.Receipt = 0, twins{u.Reply, reply}
-	u.Reply = &both
+	u.Reply = reply.under(twins{u.Reply, reply})
 	return true
 }
 

@@ -167,9 +167,7 @@ func (s *Session) handOverLocked() *handing {
 // pass routes a reply to the new owner.
 func (h *handing) pass(reply *Reply) {
 	h.left.Add(1)
-	passed := *reply
-	passed.settled, passed.Receipt = 0, handed{reply, h}
-	h.router.reroute(&passed)
+	h.router.reroute(reply.under(handed{reply, h}))
 }
 
 // unpassed takes back a reply that was to be handed on, where the session has come back.

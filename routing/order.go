@@ -104,9 +104,9 @@ func (s *Session) repeatedAheadLocked(st *stream, at int, reply *Reply) {
 		s.router.drop(reply, DropDuplicate)
 		return
 	}
-	both := *reply
-	both.settled, both.Receipt, both.After = 0, twins{st.ahead[at], reply}, max(reply.After, st.ahead[at].After)
-	st.ahead[at] = &both
+	both := reply.under(twins{st.ahead[at], reply})
+	both.After = max(reply.After, st.ahead[at].After)
+	st.ahead[at] = both
 	s.router.observer.Count(Drops, string(DropDuplicate))
 }
 

@@ -157,6 +157,16 @@ type Reply struct {
 	settled uint32 // 1 once the receipt was told; atomic
 }
 
+// under answers the same reply with a receipt of its own. It does not read whether this
+// one is settled: it may be on its way elsewhere as well, and be so at any moment.
+func (r *Reply) under(receipt Receipt) *Reply {
+	return &Reply{
+		ID: r.ID, Final: r.Final, Place: r.Place, Status: r.Status, Err: r.Err, ContentType: r.ContentType, Headers: r.Headers, Body: r.Body,
+		From: r.From, After: r.After, Stamp: r.Stamp, Consumed: r.Consumed, ConsumedBy: r.ConsumedBy, Relayed: r.Relayed,
+		Receipt: receipt, Token: r.Token,
+	}
+}
+
 // ServiceError is a service's own word for what went wrong.
 type ServiceError struct {
 	Code    string
