@@ -173,7 +173,8 @@ func TestStrangeEventsAreToldOnce(t *testing.T) {
 	k.Log = slog.New(log)
 	topic := k.topic(t, "events", 1)
 	o := k.orders(t, topic, &waits{of: map[routing.Entity][]routing.RequestID{}}, newHeap())
-	k.eventsOf(t, o)
+	e, _ := k.eventsOf(t, o)
+	until(t, "assignment", nil, e.Assigned) // what came before that is history
 	for range 3 {
 		k.write(t, &kgo.Record{Topic: topic, Value: []byte("{")})
 	}
