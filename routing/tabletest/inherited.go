@@ -3,7 +3,6 @@ package tabletest
 import (
 	"slices"
 	"testing"
-	"time"
 
 	"parley/routing"
 	"parley/routing/table"
@@ -42,7 +41,8 @@ func handedOver(t *testing.T, h Harness) {
 	b.to(t, s)
 	a.HandedOver(s.ID, 1) // of its first time
 	b.HandedOver(s.ID, 2)
-	time.Sleep(50 * time.Millisecond)
+	must(t, a.Open(t.Context(), newSession())) // and so what was said before
+	must(t, b.Open(t.Context(), newSession()))
 	want(t, "before a has said so of its second time", b.inherited(t, s), false)
 	a.HandedOver(s.ID, 3)
 	eventually(t, "all has come", func() bool { return b.inherited(t, s) })
@@ -53,16 +53,24 @@ func handedOver(t *testing.T, h Harness) {
 	b.wire.Heal()
 }
 
-func buried(t *testing.T, h Harness) {
-	a, b, c := h.start(t, brisk("a")), h.start(t, brisk("b")), h.start(t, brisk("c"))
-	a.mail.settle = false
+// owes opens a session at a node, which gets a hundred replies to it from another and
+// settles none.
+func (n *running) owes(t *testing.T, from *running) routing.SessionRow {
+	t.Helper()
+	n.mail.settle = false
 	s := newSession()
-	must(t, a.Open(t.Context(), s))
-	for _, v := range c.Route(t.Context(), series(s, 0, 100)) {
+	must(t, n.Open(t.Context(), s))
+	for _, v := range from.Route(t.Context(), series(s, 0, 100)) {
 		want(t, "fate", v.Fate, routing.Relayed)
 	}
-	a.mail.await(t, 100)
-	time.Sleep(briskly + briskly/4) // so that the survivors may judge
+	n.mail.await(t, 100)
+	return s
+}
+
+func buried(t *testing.T, h Harness) {
+	a, b, c := h.start(t, brisk("a")), h.start(t, brisk("b")), h.start(t, brisk("c"))
+	s := a.owes(t, c)
+	h.judging(b, c)
 	a.crash()
 	b.to(t, s)
 	want(t, "before a is removed", b.inherited(t, s), false)
@@ -72,13 +80,7 @@ func buried(t *testing.T, h Harness) {
 
 func startedAgain(t *testing.T, h Harness) {
 	a, b, c := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"}), h.start(t, table.Options{Node: "c"})
-	a.mail.settle = false
-	s := newSession()
-	must(t, a.Open(t.Context(), s))
-	for _, v := range c.Route(t.Context(), series(s, 0, 100)) {
-		want(t, "fate", v.Fate, routing.Relayed)
-	}
-	a.mail.await(t, 100)
+	s := a.owes(t, c)
 	a.crash()
 	b.to(t, s)
 	want(t, "before a is back", b.inherited(t, s), false)
