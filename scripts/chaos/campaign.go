@@ -46,10 +46,12 @@ type row struct {
 
 func (r *row) bad() bool { return r.failed != nil || r.broken() }
 
-// warmUp is how long load goes on before a fault, and calm after one.
+// warmUp is how long load goes on before a fault, coldStart before the first one under
+// full load, when no server has compiled or cached anything, and calm after one.
 const (
-	warmUp = 2 * time.Second
-	calm   = 3 * time.Second
+	warmUp    = 2 * time.Second
+	coldStart = 10 * time.Second
+	calm      = 3 * time.Second
 )
 
 // alone does one fault under load, round by round.
@@ -152,6 +154,9 @@ func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, 
 		r.failed = fmt.Errorf("connect the clients: %w", err)
 		c.rows = append(c.rows, r)
 		return
+	}
+	if c.o.full && len(c.rows) == 0 {
+		time.Sleep(coldStart)
 	}
 	time.Sleep(warmUp)
 	hits, err := do(h)

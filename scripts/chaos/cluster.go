@@ -13,11 +13,11 @@ import (
 // What the cluster's parts are called.
 const (
 	replyTopic      = "chaos.replies"
-	replyPartitions = 24
+	replyPartitions = 12
 	homeTopic       = "chaos.home" // its service answers to the home partition
 	anyTopic        = "chaos.any"  // its service answers to any partition
 	waitTopic       = "chaos.wait" // its service tells what happens, and an event answers
-	topicPartitions = 4
+	topicPartitions = 3
 	eventTopic      = "chaos.events"
 	eventPartitions = 6
 )

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -17,8 +18,12 @@ type history struct {
 	first int // number of its first client: what concerns earlier ones is not for it
 
 	mu     sync.Mutex
-	events []event
+	chunks [][]event // each but the last is full, so that nothing that was told is ever moved
+	count  int
 }
+
+// chunk is how many events are kept together.
+const chunk = 1 << 14
 
 // newHistory makes a history of clients from a number on. It is full after so
 // many events.
@@ -46,7 +51,12 @@ func (h *history) add(e event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e.At = h.now()
-	h.events = append(h.events, e)
+	if h.count%chunk == 0 {
+		h.chunks = append(h.chunks, make([]event, 0, chunk))
+	}
+	last := &h.chunks[len(h.chunks)-1]
+	*last = append(*last, e)
+	h.count++
 }
 
 // full tells whether the load should end. What was begun is still written, so
@@ -54,14 +64,14 @@ func (h *history) add(e event) {
 func (h *history) full() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.events) >= h.limit
+	return h.count >= h.limit
 }
 
 // all is everything up to now, in order of time.
 func (h *history) all() []event {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.events[:len(h.events):len(h.events)]
+	return slices.Concat(h.chunks...)
 }
 
 // write keeps the history in a file, as JSON lines.
@@ -88,12 +98,13 @@ func (h *history) write(file string) error {
 // client's socket meanwhile.
 func (h *history) of(c call) (some []event) {
 	request := ""
-	for _, e := range h.all() {
+	all := h.all()
+	for _, e := range all {
 		if e.call() == c && e.Request != "" {
 			request = e.Request
 		}
 	}
-	for _, e := range h.all() {
+	for _, e := range all {
 		socket := e.Client == c.Client && (e.Kind == opened || e.Kind == resumed || e.Kind == lost)
 		if e.Kind == surfaced || e.Kind == writing || e.Kind == written {
 			continue // there are too many: what is wrong with some says which

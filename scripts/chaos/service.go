@@ -70,7 +70,7 @@ func newServices(brokers []string) (*services, error) {
 		kgo.ClientID("service"),
 		kgo.ConsumePartitions(from),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(0),
+		kgo.ProducerLinger(10*time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }),
 		kgo.MetadataMinAge(200*time.Millisecond),
 	)
