@@ -245,7 +245,7 @@ func (r *Router) awaitBatch(ctx context.Context, asked []Collection, by map[Coll
 		if c.Failed != nil {
 			failed = c.Failed
 		}
-		if !c.news() {
+		if !c.news(asked[i]) {
 			continue
 		}
 		for _, one := range by[asked[i]] {

@@ -41,9 +41,9 @@
 // numbers; stream.go lets them wait for a client
 // that is not ready. entity.go is for services that events answer, cancel.go tells services that nobody waits any longer. fence.go
 // keeps a process silent that slept. kept.go has the nouns of kept requests, keep.go
-// makes them, await.go and follow.go bring their answers. affinity.go makes ids that
-// hash home, wheel.go
-// keeps the deadlines.
+// makes them, join.go has others with the same key wait for Kafka's word, await.go and
+// follow.go bring their answers. affinity.go makes ids that hash home, wheel.go keeps
+// the deadlines.
 //
 // # Non-obvious
 //

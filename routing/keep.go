@@ -21,15 +21,15 @@ type keeping struct {
 	claim, digest string
 	to            keeper // nil once it was told
 	began         time.Time
-	failed        *Error     // why it is to be taken off the table again
-	joined        []*keeping // under its key, until it is told; guarded by keepers.mu
+	failed        *Error  // why it is to be taken off the table again
+	joins         *joined // the request that has its key; nil where it is its own
 }
 
 // Keep has a request of caller's kept and produced, and blocks until Kafka has it, or
 // ctx ends, after which it goes on all the same. Where call has an idempotency key that
-// was used before, the answer is the request that was made then, once Kafka has that where
-// it is this node that makes it. An error with an id
-// says that it is not known whether that request was made.
+// was used before, the answer is the request that was made then, once Kafka has that,
+// whichever node makes it. An error with an id says that it is not known whether that
+// request was made.
 func (r *Router) Keep(ctx context.Context, call *Call, caller *Caller) (RequestID, *Error) {
 	k, err := r.newKeeping(call, caller)
 	if err != nil {
@@ -120,49 +120,8 @@ func (k *keeping) row() *Kept {
 // keepers is the queue of what is to be kept.
 type keepers struct {
 	*queue[*keeping]
-	mu     sync.Mutex
-	ended  bool
-	firsts map[RequestID]*keeping // requests with a key that Kafka does not have yet
-}
-
-// first notes that a request is about to be produced, which others may join.
-func (ks *keepers) first(k *keeping) {
-	if k.claim == "" {
-		return
-	}
-	ks.mu.Lock()
-	defer ks.mu.Unlock()
-	if ks.firsts == nil {
-		ks.firsts = make(map[RequestID]*keeping)
-	}
-	ks.firsts[k.ID] = k
-}
-
-// join has a call wait for the request whose key it has, and tells whether it has to:
-// this node is producing that, and may find that it cannot.
-func (ks *keepers) join(k *keeping, id RequestID) bool {
-	ks.mu.Lock()
-	defer ks.mu.Unlock()
-	first := ks.firsts[id]
-	if first != nil {
-		first.joined = append(first.joined, k)
-	}
-	return first != nil
-}
-
-// leave answers who has joined a request that is about to be told.
-func (ks *keepers) leave(k *keeping) []*keeping {
-	if k.claim == "" {
-		return nil
-	}
-	ks.mu.Lock()
-	defer ks.mu.Unlock()
-	if ks.firsts[k.ID] == k {
-		delete(ks.firsts, k.ID)
-	}
-	joined := k.joined
-	k.joined = nil
-	return joined
+	mu    sync.Mutex
+	ended bool
 }
 
 // keep queues a call to be kept, or one that failed to be taken off the table. It
@@ -234,7 +193,6 @@ func (r *Router) record(ctx context.Context, batch []*keeping) (failed []*keepin
 		switch {
 		case answer.Err == nil && answer.ID == k.ID:
 			r.observer.Count(Keeps, KeptMade)
-			r.keepers.first(k)
 			if k.Entity != "" {
 				awaited = append(awaited, k)
 			} else {
@@ -243,10 +201,7 @@ func (r *Router) record(ctx context.Context, batch []*keeping) (failed []*keepin
 		case answer.Err == nil:
 			r.observer.Count(Keeps, KeptJoined)
 			r.log.Debug("request joined", "request", string(answer.ID), "service", k.Service.Name)
-			if !r.keepers.join(k, answer.ID) {
-				k.tell(answer.ID, nil)
-				r.inFlight.Add(-1)
-			}
+			r.join(k, answer.ID)
 		case errors.Is(answer.Err, ErrKeyUsed):
 			r.keptNot(k, refuse(DuplicateID, false, "the idempotency key was used for another request"))
 		case errors.Is(answer.Err, ErrTooManyKept):
@@ -268,6 +223,7 @@ func (k *keeping) produced(err error) {
 	switch e, _ := err.(*Error); {
 	case err == nil:
 		r.observer.Stage(StageProduce, time.Since(k.began))
+		k.heard(Arrived)
 		k.tell(k.ID, nil)
 		r.inFlight.Add(-1)
 	case e != nil && e.Outcome == NotSent:
@@ -278,6 +234,7 @@ func (k *keeping) produced(err error) {
 		e = asError(err)
 		r.log.Warn("request not known to be accepted", "request", string(k.ID), "service", k.Service.Name, "err", e)
 		r.refused(k.Call, e)
+		k.heard(Doubtful)
 		k.tell(k.ID, e)
 		r.inFlight.Add(-1)
 	}
@@ -295,6 +252,7 @@ func (r *Router) forget(ctx context.Context, failed []*keeping) (again []*keepin
 	}
 	for i, err := range r.table.Conclude(ctx, ends) {
 		k := failed[i]
+		r.waiters.look(k.ID)
 		r.tellFailed(k, k.failed)
 		if err == nil || errors.Is(err, ErrNotKept) || errors.Is(err, ErrConcluded) || time.Now().After(k.Deadline) {
 			r.inFlight.Add(-1)
@@ -320,20 +278,10 @@ func (r *Router) tellFailed(k *keeping, e *Error) {
 	k.tell("", e)
 }
 
-// tell tells who wants to know, once, and all who have joined.
+// tell tells who wants to know, once.
 func (k *keeping) tell(id RequestID, e *Error) {
-	to := k.to
-	if to == nil {
-		return
+	if to := k.to; to != nil {
+		k.to = nil
+		to.kept(id, e)
 	}
-	k.to = nil
-	r := k.from
-	for _, other := range r.keepers.leave(k) {
-		if e != nil {
-			r.refused(other.Call, e)
-		}
-		other.tell(id, e)
-		r.inFlight.Add(-1)
-	}
-	to.kept(id, e)
 }

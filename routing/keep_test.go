@@ -146,8 +146,9 @@ func TestKeyIsClaimedOnce(t *testing.T) {
 }
 
 // A request that certainly never got into the topic frees its key before its
-// caller knows, and who had joined it meanwhile learns what its caller does. One that
-// may be there keeps its key.
+// caller knows, and who had joined it meanwhile, be it elsewhere, learns what its caller
+// does. One that may be there keeps its key, and who joins it is told no more than is known,
+// until its reply comes.
 func TestKeyOfAFailedProduce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -160,43 +161,100 @@ func TestKeyOfAFailedProduce(t *testing.T) {
 			first <- err
 		}()
 		synctest.Wait()
-		joined := keepOne(t, b, keyed("", "k", "x"), "") // a node that does not know better
+		joined := make(chan *Error, 1)
+		go func() {
+			_, err := b.Keep(t.Context(), keyed("", "k", "x"), nil)
+			joined <- err
+		}()
+		time.Sleep(time.Second)
+		want(t, "told before Kafka has it", len(joined), 0)
+		failed := out.last().ID
 		out.last().Produced(RecordAt{}, refuse(Overloaded, true, "full"))
 		want(t, "the first", word(<-first), Overloaded)
-		c := awaitFor(t, a, Collection{ID: joined}, time.Minute)
-		want(t, "the joined", word(c.Err), Overloaded)
-		want(t, "the joined's", c.Err.Outcome, NotSent)
+		e := <-joined
+		want(t, "the joined", word(e), Overloaded)
+		want(t, "the joined's", e.Outcome, NotSent)
 
 		out.mu.Lock()
 		out.fail = &Error{Word: Unavailable, Outcome: Unknown}
 		out.mu.Unlock()
 		id, err := a.Keep(t.Context(), keyed("", "k", "x"), nil)
 		want(t, "again", word(err), Unavailable)
-		want(t, "a new request", id != "" && id != joined, true)
+		want(t, "a new request", id != "" && id != failed, true)
 		out.mu.Lock()
 		out.fail, out.ack = nil, true
 		out.mu.Unlock()
-		want(t, "joins the unknown", keepOne(t, a, keyed("", "k", "x"), ""), id)
+		for _, r := range []*Router{a, b} {
+			again, err := r.Keep(t.Context(), keyed("", "k", "x"), nil)
+			want(t, "joins the unknown", again, id)
+			want(t, "as that", err.Outcome, Unknown)
+		}
+		a.Deliver(t.Context(), []*Reply{answer(id, 0)})
 		synctest.Wait()
+		want(t, "joins what was answered", keepOne(t, b, keyed("", "k", "x"), ""), id)
 		want(t, "records", len(out.written), 2)
-		want(t, "in flight", a.OpenRequests(), 0)
+		want(t, "in flight", a.OpenRequests()+b.OpenRequests(), 0)
 	})
 }
 
-// Who joins a request that its node is still producing waits for Kafka as the first does,
-// be it over HTTP or on a socket: nobody is told that a request is accepted which then is
-// not. One that Kafka has is joined at once.
+// The node that makes a request is killed before it has heard from Kafka. Who joins the
+// request elsewhere, over HTTP or on a socket, is told that nobody knows, in time; once its
+// reply has come, which proves it, they get that.
+func TestJoinedOutliveItsNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		out := &topic{}
+		a, kill := w.start(t, "a", out, Limits{})
+		b, _ := w.start(t, "b", &topic{}, Limits{Join: 15 * time.Second})
+		go func() { _, _ = a.Keep(t.Context(), keyed("", "k", "x"), nil) }()
+		synctest.Wait()
+		id := out.last().ID
+		kill()
+		c := &client{}
+		s, _ := b.Open(t.Context(), OpenSession{Sink: c, Acks: true})
+		if _, err := s.Submit(&Call{ClientID: "1", Service: "orders", Body: []byte("x"), IdempotencyKey: "k", Timeout: time.Minute}, nil); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		again, err := b.Keep(t.Context(), keyed("", "k", "x"), nil)
+		want(t, "joins", again, id)
+		want(t, "word", word(err), Unavailable)
+		want(t, "outcome", err.Outcome, Unknown)
+		want(t, "took", time.Since(began), 15*time.Second)
+		synctest.Wait()
+		want(t, "on the socket", strings.Join(positions(c, "1"), " "), "unavailable")
+		want(t, "accepted", len(c.accepted), 0)
+
+		told := make(chan *Error, 1)
+		go func() {
+			_, err := b.Keep(t.Context(), keyed("", "k", "x"), nil)
+			told <- err
+		}()
+		time.Sleep(time.Second)
+		want(t, "told", len(told), 0)
+		b.Deliver(t.Context(), []*Reply{answer(id, 0)})
+		want(t, "word", word(<-told), "")
+		s.Close()
+		want(t, "in flight", b.OpenRequests(), 0)
+		want(t, "wait", b.Waiting(), 0)
+	})
+}
+
+// Who joins a request that is still being produced waits for Kafka as the first does, be
+// it at its node or another, over HTTP or on a socket: nobody is told that a request is
+// accepted which then is not. One that Kafka has is joined at once.
 func TestJoinedWaitForKafka(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		out := &topic{}
 		a, _ := w.start(t, "a", out, Limits{})
+		b, _ := w.start(t, "b", out, Limits{})
 		c := &client{}
 		s, _ := a.Open(t.Context(), OpenSession{Sink: c, Acks: true})
 		told := make(chan *Error, 3)
-		ask := func() {
+		ask := func(r *Router) {
 			go func() {
-				_, err := a.Keep(t.Context(), keyed("", "k", "x"), nil)
+				_, err := r.Keep(t.Context(), keyed("", "k", "x"), nil)
 				told <- err
 			}()
 			synctest.Wait()
@@ -208,9 +266,9 @@ func TestJoinedWaitForKafka(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		ask()
-		ask()
-		ask()
+		ask(a)
+		ask(a)
+		ask(b)
 		if _, err := s.Submit(keyed("1", "k", "x"), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -219,16 +277,19 @@ func TestJoinedWaitForKafka(t *testing.T) {
 		out.last().Produced(RecordAt{}, refuse(Unavailable, true, "Kafka is away"))
 		all(Unavailable)
 		want(t, "on the socket", strings.Join(positions(c, "1"), " "), "unavailable")
-		ask()
-		ask()
-		ask()
+		ask(a)
+		ask(a)
+		ask(b)
 		out.last().Produced(RecordAt{}, nil)
 		all("")
-		want(t, "joins at once", keepOne(t, a, keyed("", "k", "x"), ""), out.last().ID)
+		began := time.Now()
+		for _, r := range []*Router{a, b} {
+			want(t, "joins", keepOne(t, r, keyed("", "k", "x"), ""), out.last().ID)
+		}
+		want(t, "at once", time.Since(began), 0)
 		want(t, "records", len(out.written), 2)
 		s.Close()
-		want(t, "in flight", a.OpenRequests(), 0)
-		want(t, "firsts", len(a.keepers.firsts), 0)
+		want(t, "in flight", a.OpenRequests()+b.OpenRequests(), 0)
 	})
 }
 

@@ -16,7 +16,7 @@ import (
 // is held as one to any session without an owner is, by whichever node consumes it,
 // and the node that took the request may be gone by then.
 //
-// All three methods block, for a round trip or two, and answer one for each of what
+// All methods but Heard block, for a round trip or two, and answer one for each of what
 // they are given, in its order.
 type Results interface {
 	// Keep records requests before they are produced, at most limit of the cluster's
@@ -28,6 +28,9 @@ type Results interface {
 	Collect(ctx context.Context, asked []Collection) []Collected
 	// Conclude gives kept requests an outcome that is no reply, unless they have one.
 	Conclude(ctx context.Context, ends []Conclusion) []error
+	// Heard notes soon what Kafka has said of a kept request, for those who join it by
+	// its key, and tells once that is written, perhaps more than once. It does not block.
+	Heard(id RequestID, word Arrival, tell Claimed)
 }
 
 // Kept is what the table keeps of a request whose answer is collected.
@@ -59,11 +62,13 @@ type Collection struct {
 	ID      RequestID
 	Subject string // must be the request's
 	From    int    // how many of its replies the asker has
+	Arrival bool   // who waits does so until Kafka's word is known, and not for replies
 }
 
 // Collected is what is known of a request.
 type Collected struct {
 	State   Standing
+	Arrival Arrival // known of one with a client's key, and of any that has a reply
 	Service string
 	Key     string   // see Kept
 	Entity  string   // as Row's
@@ -81,8 +86,19 @@ const (
 	Over                    // the last reply is the outcome, or Err is
 )
 
+// Arrival is whether Kafka has a request, as far as the table has been told.
+type Arrival uint8
+
+const (
+	Unheard  Arrival = iota // its node has not said so, and may be gone
+	Arrived                 // Kafka has it
+	Doubtful                // it may have it: only a reply will tell
+)
+
 // news tells whether there is anything that the asker does not know.
-func (c *Collected) news() bool { return c.Failed == nil && (c.State != Pending || len(c.Replies) > 0) }
+func (c *Collected) news(asked Collection) bool {
+	return c.Failed == nil && (c.State != Pending || len(c.Replies) > 0 || asked.Arrival && c.Arrival != Unheard)
+}
 
 // Conclusion is an outcome that is no reply.
 type Conclusion struct {

@@ -53,7 +53,7 @@ func (v view) Collect(_ context.Context, asked []Collection) []Collected {
 
 // collect answers at most one reply at a time: a table need not answer all.
 func (e *entry) collect(q Collection) Collected {
-	c := Collected{State: Pending, Service: "orders", Err: e.err}
+	c := Collected{State: Pending, Service: "orders", Err: e.err, Arrival: e.heard}
 	if e.kept != nil {
 		c.Key, c.Service, c.Entity = e.kept.Key, e.kept.Row.Service, e.kept.Row.Entity
 	}
@@ -64,6 +64,7 @@ func (e *entry) collect(q Collection) Collected {
 		if r.ID != q.ID {
 			continue
 		}
+		c.Arrival = Arrived
 		if q.From--; q.From < 0 && len(c.Replies) == 0 {
 			c.Replies = append(c.Replies, plain(r))
 			if r.Final {
@@ -99,6 +100,17 @@ func (v view) Conclude(_ context.Context, ends []Conclusion) []error {
 	return answers
 }
 
+func (v view) Heard(id RequestID, word Arrival, tell Claimed) {
+	cut := v.cut()
+	session, _, _ := id.Split()
+	v.mu.Lock()
+	if e := v.sessions[session]; e != nil && !cut {
+		e.heard = word
+	}
+	v.mu.Unlock()
+	tell.Claimed()
+}
+
 // over tells whether a kept request has its outcome.
 func (e *entry) over() bool {
 	return e.err != nil || len(e.held) > 0 && e.held[len(e.held)-1].Final
@@ -129,6 +141,8 @@ func (*cluster) Keep(_ context.Context, kept []*Kept, _ int) []Keeping {
 func (*cluster) Collect(_ context.Context, asked []Collection) []Collected {
 	return make([]Collected, len(asked))
 }
+
+func (*cluster) Heard(RequestID, Arrival, Claimed) {}
 
 func (*cluster) Conclude(_ context.Context, ends []Conclusion) []error {
 	return make([]error, len(ends))

@@ -41,6 +41,7 @@ type entry struct {
 	past  map[*Router]uint64 // those before it that have not handed all over, and the epoch of each
 	kept  *Kept              // a kept request
 	err   *Error             // its outcome, where that is no reply
+	heard Arrival            // what Kafka has said of it
 }
 
 func newWorld() *world {

@@ -45,6 +45,7 @@ type Limits struct {
 	Kept         int           // kept requests of the cluster: 100,000
 	Keep         time.Duration // how long a request is kept: 1 h
 	Waiters      int           // who wait for kept requests at a node: 10,000
+	Join         time.Duration // who joins a request by its key waits for Kafka's word: 15 s
 	Feeds        int           // subscriptions a node: 1,000,000
 }
 
@@ -145,6 +146,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Keep <= 0 {
 		l.Keep = time.Hour
+	}
+	if l.Join <= 0 {
+		l.Join = 15 * time.Second // longer than a producer takes to give up
 	}
 	if l.Patience <= 0 {
 		l.Patience = 5 * time.Second

@@ -24,6 +24,7 @@ type batch struct {
 	waits    []routing.Wait
 	unwaits  []routing.Wait
 	subs     []op // opSub and opUnsub
+	heard    []op
 
 	cmds    []redis.Cmder
 	states  []written // the commands that write a session, and for whom
@@ -76,6 +77,11 @@ func (b *batch) add(o *op) {
 		return
 	case opSub, opUnsub:
 		b.subs = append(b.subs, *o)
+		return
+	case opHeard:
+		if b.heard = append(b.heard, *o); o.tell != nil {
+			b.tells = append(b.tells, o.tell)
+		}
 		return
 	case opWait, opUnwait:
 		if o.kind == opWait {
@@ -235,7 +241,8 @@ func (b *batch) reset() {
 	clear(b.barriers)
 	clear(b.waits)
 	clear(b.subs)
-	b.subs = b.subs[:0]
+	clear(b.heard)
+	b.subs, b.heard = b.subs[:0], b.heard[:0]
 	clear(b.unwaits)
 	b.waits, b.unwaits = b.waits[:0], b.unwaits[:0]
 	b.held, b.back = b.held[:0], false

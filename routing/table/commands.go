@@ -39,6 +39,7 @@ func (b *batch) build(ctx context.Context, r *Redis) {
 	}
 	b.buildWaits(ctx, r)
 	b.buildSubs(ctx, r)
+	b.buildHeard(ctx)
 	for _, n := range b.notices {
 		b.cmds = append(b.cmds, n.cmd(ctx))
 	}

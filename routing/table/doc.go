@@ -55,9 +55,11 @@
 // A kept request is a session whose owner is "": nobody can resume it, as it has no
 // secret, and all replies to it are held. Its state is kept, then answered once the
 // final reply is held, or ended where the field outcome has an outcome that is no
-// reply. The field key is its record's, where its service is told of its end. Everything about it expires together. It is recorded before its key is
-// claimed, in another slot, so that whoever joins it finds it; a claim that was not
-// answered in time is refused by Redis's clock when it is come to later.
+// reply. The field key is its record's, where its service is told of its end; heard is
+// what Kafka has said of one with a client's key, and is not there before. Everything
+// about it expires together. It is recorded before its key is claimed, in another slot,
+// so that whoever joins it finds it; a claim that was not answered in time is refused by
+// Redis's clock when it is come to later.
 //
 // # Take-over
 //

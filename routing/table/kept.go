@@ -177,7 +177,7 @@ func (r *Redis) readCollected(q routing.Collection, cmd *redis.Cmd) (c routing.C
 	for i := range list {
 		texts[i], _ = list[i].(string)
 	}
-	if len(texts) < 6 {
+	if len(texts) < 7 {
 		return routing.Collected{Failed: errKept}
 	}
 	state, subject, id, text, said := texts[0], texts[1], texts[2], texts[3], texts[4]
@@ -190,7 +190,8 @@ func (r *Redis) readCollected(q routing.Collection, cmd *redis.Cmd) (c routing.C
 		return routing.Collected{Failed: errKept}
 	}
 	c.State, c.Key, c.Service, c.Entity = routing.Pending, texts[5], row.Service, row.Entity
-	c.Replies = r.readHeld(texts[6:])
+	c.Arrival = parseArrival(texts[6])
+	c.Replies = r.readHeld(texts[7:])
 	for i, reply := range c.Replies {
 		if reply.ID != q.ID {
 			return routing.Collected{}
@@ -226,6 +227,25 @@ func parseOutcome(text string) *routing.Error {
 	}
 	retry, _ := strconv.ParseBool(parts[2])
 	return &routing.Error{Word: routing.Word(parts[0]), Outcome: routing.Certainty(parts[1]), Retry: retry, Message: parts[3]}
+}
+
+// parseArrival reads the field heard of a kept request.
+func parseArrival(text string) routing.Arrival {
+	n, _ := strconv.ParseUint(text, 10, 8)
+	return routing.Arrival(n)
+}
+
+// Heard queues what Kafka has said of a request.
+func (r *Redis) Heard(id routing.RequestID, word routing.Arrival, tell routing.Claimed) {
+	r.push(op{kind: opHeard, wait: routing.Wait{Request: id}, n: uint64(word), tell: tell})
+}
+
+// buildHeard makes the commands for what Kafka has said.
+func (b *batch) buildHeard(ctx context.Context) {
+	for _, o := range b.heard {
+		session, _, _ := o.wait.Request.Split()
+		b.cmds = append(b.cmds, call(ctx, heardScript, []string{sessionKey(session)}, string(o.wait.Request), o.n))
+	}
 }
 
 // Conclude ends requests in one trip. What was never sent is remembered for a minute

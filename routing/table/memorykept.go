@@ -24,6 +24,7 @@ type memoryRequest struct {
 	replies []*routing.Reply
 	bytes   int
 	err     *routing.Error // an outcome that is no reply
+	heard   routing.Arrival
 }
 
 func (m *memoryKept) init() {
@@ -101,7 +102,10 @@ func (m *Memory) Collect(_ context.Context, asked []routing.Collection) []routin
 		if k == nil {
 			continue
 		}
-		answers[i] = routing.Collected{State: routing.Pending, Service: k.Row.Service, Key: k.Key, Entity: k.Row.Entity, Err: k.err}
+		answers[i] = routing.Collected{State: routing.Pending, Service: k.Row.Service, Key: k.Key, Entity: k.Row.Entity, Err: k.err, Arrival: k.heard}
+		if len(k.replies) > 0 {
+			answers[i].Arrival = routing.Arrived
+		}
 		if k.over() {
 			answers[i].State = routing.Over
 		}
@@ -142,6 +146,21 @@ func (m *Memory) Conclude(_ context.Context, ends []routing.Conclusion) []error 
 		}
 	}
 	return answers
+}
+
+// Heard notes what Kafka has said of a request.
+func (m *Memory) Heard(id routing.RequestID, word routing.Arrival, tell routing.Claimed) {
+	m.kept.note(id, word)
+	tell.Claimed()
+}
+
+func (m *memoryKept) note(id routing.RequestID, word routing.Arrival) {
+	session, _, _ := id.Split()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if k := m.of[session]; k != nil && k.ID == id {
+		k.heard = word
+	}
 }
 
 // hold keeps a reply to a kept request.

@@ -18,7 +18,7 @@ type op struct {
 	tell    routing.Claimed      // nil for nobody
 	state   *state               // opState, opBarrier
 	notice  *notice              // opNotice
-	wait    routing.Wait         // opWait, opUnwait
+	wait    routing.Wait         // opWait, opUnwait; opHeard's request
 	sub     routing.Subscription // opSub, opUnsub
 }
 
@@ -37,6 +37,7 @@ const (
 	opUnwait  // likewise
 	opSub     // session is ""
 	opUnsub   // likewise
+	opHeard   // likewise; n is a routing.Arrival
 	opBarrier // session is ""
 )
 

@@ -70,6 +70,9 @@ var collectLua string
 //go:embed conclude.lua
 var concludeLua string
 
+//go:embed heard.lua
+var heardLua string
+
 //go:embed wait.lua
 var waitLua string
 
@@ -104,11 +107,12 @@ var (
 	unclaimScript  = redis.NewScript(unclaimLua)
 	collectScript  = redis.NewScript(collectLua)
 	concludeScript = redis.NewScript(concludeLua)
+	heardScript    = redis.NewScript(heardLua)
 
 	// pipelined are the scripts that run in pipelines, where an unknown digest
 	// cannot be answered by sending the source at once.
 	pipelined = []*redis.Script{nodesScript, sessionScript, endScript, pushScript, holdScript, unholdScript, noticeScript, leftScript, handedScript,
-		roomScript, keepScript, claimScript, unclaimScript, collectScript, concludeScript, waitScript, subScript, unsubScript}
+		roomScript, keepScript, claimScript, unclaimScript, collectScript, concludeScript, heardScript, waitScript, subScript, unsubScript}
 )
 
 // call is a script's call for a pipeline.

@@ -32,8 +32,8 @@ func (t *trial) mayBeForgotten(all []lapse) bool {
 }
 
 // judgeKept holds what became of a request under an idempotency key against what is
-// promised of it. A request that was on its way when its node died may never be made, if
-// another joined it (README, "Once only").
+// promised of it. Who is told that a request is kept, be it as one that joined it, may count
+// on its being made.
 func (v *verdict) judgeKept(t *trial, margin time.Duration, lapses []lapse) {
 	v.kept++
 	v.replies += len(t.replied)
@@ -64,8 +64,6 @@ func (v *verdict) judgeCollected(t *trial, id string, told []*event, margin time
 	case len(told) > 0 || forgotten:
 	case inTime:
 		v.lost = append(v.lost, finding{t.call, "kept and answered, and nobody could collect it"})
-	case !in && t.unclear():
-		v.unsure++
 	case !in:
 		v.lost = append(v.lost, finding{t.call, "kept, and never in the topic"})
 	}
@@ -94,10 +92,6 @@ func (t *trial) madeAs(id string) (in, answered bool) {
 	}
 	return true, len(t.replied) > 0
 }
-
-// unclear tells whether some node may have gone down, or given up, with the request on
-// its way.
-func (t *trial) unclear() bool { return len(t.refused) > 0 || len(t.posted) > len(t.kept) }
 
 // judgeRefused looks at a request that is in the topic though its caller was told
 // otherwise.

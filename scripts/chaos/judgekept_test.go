@@ -49,7 +49,7 @@ func TestJudgeKept(t *testing.T) {
 		{name: "not answered", events: without(keptPeace(), collected, replied)},
 		{name: "answered too late", events: with(without(keptPeace(), collected, replied), event{At: 28 * second, Kind: replied, Client: 1, N: 1})},
 		{name: "kept, and never in the topic", events: without(keptPeace(), collected, replied, consumed), lost: 1},
-		{name: "joined, and its maker died", events: slices.Delete(without(keptPeace(), collected, replied, consumed), 2, 3), unsure: 1},
+		{name: "joined, and its maker died", events: slices.Delete(without(keptPeace(), collected, replied, consumed), 2, 3), lost: 1},
 		{name: "gone at one node", events: changed(7, word(gone, "")), lost: 1},
 		{name: "gone at both", events: append(changed(6, word(gone, ""))[:7], changed(7, word(gone, ""))[7]), lost: 2},
 		{name: "gone, with Redis's memory", events: with(changed(7, word(gone, "")), emptied), unsure: 1},
