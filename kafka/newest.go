@@ -19,12 +19,15 @@ type newest struct {
 	bytes    int
 	full     bool // something was left out
 	ready    bool
-	watchers map[string]map[chan struct{}]struct{}
+	watchers map[string]map[*lookout]struct{}
 	watching int
 }
 
+// lookout is who waits for a key's next event.
+type lookout struct{ changed func() }
+
 func newNewest(limits ViewOptions) *newest {
-	return &newest{limits: limits, events: make(map[string]*routing.Event), watchers: make(map[string]map[chan struct{}]struct{})}
+	return &newest{limits: limits, events: make(map[string]*routing.Event), watchers: make(map[string]map[*lookout]struct{})}
 }
 
 func (n *newest) latest(key string) (*routing.Event, *routing.Error) {
@@ -43,6 +46,15 @@ func (n *newest) latest(key string) (*routing.Event, *routing.Error) {
 // no room.
 func (n *newest) put(record *kgo.Record) (left bool) {
 	key := string(record.Key)
+	left, woken := n.file(key, record)
+	for w := range woken {
+		w.changed()
+	}
+	return left
+}
+
+// file is put but for telling those who wait for the key, whom it answers.
+func (n *newest) file(key string, record *kgo.Record) (left bool, woken map[*lookout]struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if was := n.events[key]; was != nil {
@@ -58,12 +70,10 @@ func (n *newest) put(record *kgo.Record) (left bool) {
 			left, n.full = !n.full, true
 		}
 	}
-	for changed := range n.watchers[key] {
-		close(changed)
-		n.watching--
-	}
+	woken = n.watchers[key]
+	n.watching -= len(woken)
 	delete(n.watchers, key)
-	return left
+	return left, woken
 }
 
 // event copies a record: what was polled with it need not be kept.
@@ -93,29 +103,29 @@ func weight(e *routing.Event) int {
 	return sum
 }
 
-func (n *newest) watch(key string) (<-chan struct{}, func(), *routing.Error) {
+func (n *newest) watch(key string, changed func()) (stop func(), err *routing.Error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.watching >= n.limits.Watchers {
-		return nil, nil, &routing.Error{Word: routing.Overloaded, Message: "as many wait for the view's events as may", Outcome: routing.NotSent, Retry: true}
+		return nil, &routing.Error{Word: routing.Overloaded, Message: "as many wait for the view's events as may", Outcome: routing.NotSent, Retry: true}
 	}
-	changed := make(chan struct{})
+	w := &lookout{changed}
 	if n.watchers[key] == nil {
-		n.watchers[key] = make(map[chan struct{}]struct{})
+		n.watchers[key] = make(map[*lookout]struct{})
 	}
-	n.watchers[key][changed] = struct{}{}
+	n.watchers[key][w] = struct{}{}
 	n.watching++
-	return changed, func() { n.forget(key, changed) }, nil
+	return func() { n.forget(key, w) }, nil
 }
 
 // forget frees a watcher whose event has not come.
-func (n *newest) forget(key string, changed chan struct{}) {
+func (n *newest) forget(key string, w *lookout) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if _, waits := n.watchers[key][changed]; !waits {
+	if _, waits := n.watchers[key][w]; !waits {
 		return
 	}
-	delete(n.watchers[key], changed)
+	delete(n.watchers[key], w)
 	n.watching--
 	if len(n.watchers[key]) == 0 {
 		delete(n.watchers, key)

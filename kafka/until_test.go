@@ -56,7 +56,8 @@ func TestTenThousandWaitForOneKey(t *testing.T) {
 		ready.Add(1)
 		all.Go(func() {
 			for first := true; ; first = false {
-				changed, _, err := n.watch("k")
+				changed := make(chan struct{})
+				_, err := n.watch("k", func() { close(changed) })
 				if err != nil {
 					t.Error(err)
 					return
@@ -72,7 +73,7 @@ func TestTenThousandWaitForOneKey(t *testing.T) {
 		})
 	}
 	ready.Wait()
-	if _, _, err := n.watch("k"); err == nil || err.Word != routing.Overloaded {
+	if _, err := n.watch("k", func() {}); err == nil || err.Word != routing.Overloaded {
 		t.Errorf("one more: %v", err)
 	}
 	for i, body := range []string{"poison", `{"state":"DONE"}`} {

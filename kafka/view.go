@@ -61,8 +61,8 @@ func NewView(c Config, o ViewOptions) (*View, error) {
 func (v *View) Latest(key string) (*routing.Event, *routing.Error) { return v.newest.latest(key) }
 
 // Watch implements routing.View.
-func (v *View) Watch(key string) (<-chan struct{}, func(), *routing.Error) {
-	return v.newest.watch(key)
+func (v *View) Watch(key string, changed func()) (stop func(), err *routing.Error) {
+	return v.newest.watch(key, changed)
 }
 
 // Loaded tells whether the topic has been read to where it ended when Run began.

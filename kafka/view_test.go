@@ -55,8 +55,9 @@ func TestView(t *testing.T) {
 	if s := v.Stats(); s.Keys != 1 || s.Full {
 		t.Errorf("got %+v", s)
 	}
-	changed, stop, _ := v.Watch("a")
-	other, stopOther, _ := v.Watch("c")
+	changed, other := make(chan struct{}), make(chan struct{})
+	stop, _ := v.Watch("a", func() { close(changed) })
+	stopOther, _ := v.Watch("c", func() { close(other) })
 	defer stop()
 	put(t, client, topic, [2]string{"a", ""})
 	receive(t, "the change", changed)
@@ -111,11 +112,12 @@ func TestViewIsBounded(t *testing.T) {
 	if e, err := v.Latest("3"); e != nil || err == nil || err.Word != routing.Overloaded {
 		t.Errorf("3: got %v, %v", e, err)
 	}
-	changed, stop, err := v.Watch("1")
+	changed := make(chan struct{})
+	stop, err := v.Watch("1", func() { close(changed) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := v.Watch("0"); err == nil || err.Word != routing.Overloaded {
+	if _, err := v.Watch("0", func() {}); err == nil || err.Word != routing.Overloaded {
 		t.Errorf("a second watcher: got %v", err)
 	}
 	put(t, client, topic, [2]string{"1", "y"})

@@ -2,31 +2,101 @@ package routing
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 )
 
-// consult answers a call of a view at once. The call's record key names the
-// entity, else its body: a JSON string, or an object whose member key is one.
+// consult answers a call of a view: at once, or where it wants to wait, once there is
+// what it wants. The call's record key names the entity, else its body: a JSON string,
+// or an object whose member key is one.
 func (s *Session) consult(call *Call, service *Service, own, from Sink, now time.Time) (RequestID, *Error) {
 	key := viewKey(call)
 	if key == "" {
 		return "", refuse(InvalidParams, false, "%s answers by key: send a string, or an object with a member key", service.Name)
 	}
-	event, e := service.View.Latest(key)
-	if e != nil {
+	if _, e := service.View.Latest(key); e != nil {
 		return "", e
 	}
 	if call.Notify {
 		return "", nil // nothing comes back
 	}
+	call.Timeout = call.Wanted.patience(call, service)
 	o, again, e := s.enter(call, service, "", own, from, now)
 	if e == nil && !again {
-		reply := answerOf(event, key)
-		reply.ID, reply.Final, reply.Consumed, reply.ConsumedBy = o.ID, true, now, s.router.node
-		s.deliver(early{Reply: reply, sure: true}, PathHome)
+		o.look()
 	}
 	return idOf(o), e
+}
+
+// patience is for how long a call may have to wait for its answer: one with a condition
+// and without a time as long as any.
+func (w *Wanted) patience(call *Call, service *Service) time.Duration {
+	switch {
+	case w == nil || w.Wait == 0:
+		return call.Timeout
+	case call.Timeout > 0:
+		return min(w.Wait, call.Timeout)
+	}
+	return w.Wait
+}
+
+// unchanged is the status of an event that the caller has.
+const unchanged = 304
+
+// waits tells whether a caller waits for what it wants.
+func (w *Wanted) waits() bool { return w != nil && (w.Wait > 0 || w.Until != nil) }
+
+// look answers the request of a view, if there is what it wants, or has it looked at
+// again at the key's next event.
+func (o *open) look() {
+	s := o.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state != live || s.open[o.n] != o:
+	case s.router.table.Fenced(time.Now()):
+		s.router.muted.put(o.look)
+	default:
+		s.lookLocked(o, !o.Call.Wanted.waits())
+	}
+}
+
+// lookLocked is look; last says that the request waits no longer.
+func (s *Session) lookLocked(o *open, last bool) {
+	key, view, want := viewKey(o.Call), o.Service.View, o.Call.Wanted
+	event, e := view.Latest(key)
+	if e == nil && !last && !want.Satisfies(event) {
+		if o.unwatch, e = view.Watch(key, o.look); e == nil {
+			event, e = view.Latest(key) // it may have come in between
+		}
+		if e == nil && !want.Satisfies(event) {
+			return
+		}
+	}
+	if e == nil && event != nil && !want.Holds(event) {
+		e = want.Unmet(event)
+	}
+	if e != nil {
+		s.failLocked(o, e)
+		return
+	}
+	reply := answerOf(event, key)
+	if event != nil && want.Has(event) {
+		reply.Status, reply.ContentType, reply.Body = unchanged, "", nil
+	}
+	reply.ID, reply.Final, reply.Consumed, reply.ConsumedBy = o.ID, true, time.Now(), s.router.node
+	s.takeLocked(reply, PathHome)
+}
+
+// waitedLocked ends the wait of a request of a view. One that another node has taken can
+// be asked again: what it wants is not known here.
+func (s *Session) waitedLocked(o *open) {
+	if o.adopted {
+		s.failLocked(o, refuse(UnknownRequest, true, "the node that was asked is gone: ask again"))
+		return
+	}
+	s.lookLocked(o, true)
 }
 
 func idOf(o *open) RequestID {
@@ -56,7 +126,8 @@ func answerOf(event *Event, key string) *Reply {
 	if event == nil {
 		return NotFound("there is nothing with the key " + strconv.Quote(key)).Reply
 	}
-	return &Reply{ContentType: event.ContentType, Headers: event.Headers, Body: event.Body, From: event.At, Stamp: event.Stamp}
+	tagged := append(slices.Clip(event.Headers), Header{Key: "etag", Value: []byte(event.Tag())})
+	return &Reply{ContentType: event.ContentType, Headers: tagged, Body: event.Body, From: event.At, Stamp: event.Stamp}
 }
 
 // NotFound is the error of a view that has no event with a key.

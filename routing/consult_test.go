@@ -1,6 +1,11 @@
 package routing
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
 
 // pages is a view of a fixed set.
 type pages map[string]*Event
@@ -12,7 +17,7 @@ func (p pages) Latest(key string) (*Event, *Error) {
 	return p[key], nil
 }
 
-func (p pages) Watch(string) (<-chan struct{}, func(), *Error) { return nil, func() {}, nil }
+func (p pages) Watch(string, func()) (func(), *Error) { return func() {}, nil }
 
 // A view answers a socket at once, whichever way the key is given, without Kafka; what
 // is not there is the service's own error, and a view that cannot tell refuses.
@@ -46,6 +51,138 @@ func TestViewOnASocket(t *testing.T) {
 	}
 	want(t, "open requests", s.OpenRequests(), 0)
 	want(t, "requests in the topic", len(b.topic.written), 0)
+}
+
+// tide is a view whose events come while a test waits.
+type tide struct {
+	pages
+	at      int64
+	waiting map[*func()]bool
+}
+
+func (v *tide) Watch(_ string, changed func()) (func(), *Error) {
+	if len(v.waiting) == 3 {
+		return nil, refuse(Overloaded, true, "as many wait as may")
+	}
+	v.waiting[&changed] = true
+	return func() { delete(v.waiting, &changed) }, nil
+}
+
+func (v *tide) put(body string) {
+	v.at++
+	v.pages["k"] = &Event{Key: "k", Body: []byte(body), At: RecordAt{Partition: 2, Offset: v.at}}
+	woken := v.waiting
+	v.waiting = make(map[*func()]bool)
+	for changed := range woken {
+		(*changed)()
+	}
+}
+
+// status is how a call of a view ended: a reply's body, with its tag, or an error's word.
+func status(d Delivery) string {
+	switch {
+	case d.Err != nil:
+		return string(d.Err.Word)
+	case d.Reply.Status == unchanged:
+		return "unchanged " + string(d.Reply.Headers[0].Value)
+	}
+	return string(d.Reply.Body) + " " + string(d.Reply.Headers[0].Value)
+}
+
+// Who wants to wait on a socket gets what is not there yet, what changes, or of what a
+// condition becomes true, as soon as that is so, and at the end of the wait what there is.
+// What is cancelled, or ends with its session, waits no longer.
+func TestViewWaitsOnASocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Limits{})
+		v := &tide{pages: pages{}, waiting: make(map[*func()]bool)}
+		full := func(e *Event) bool { return strings.HasPrefix(string(e.Body), "full") }
+		service := &Service{Name: "states", View: v, Timeout: 7 * time.Second, Partitioner: Murmur2, Until: map[string]func(*Event) bool{"full": full}}
+		b.Router.services["states"] = service
+		go b.Router.Run(t.Context())
+		s, c := b.open(t, true)
+		began := time.Now()
+		ask := func(id string, w Wanted) {
+			t.Helper()
+			if _, err := s.Submit(&Call{ClientID: id, Service: "states", Key: []byte("k"), Wanted: &w}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		expect := func(id, how string, after time.Duration) {
+			t.Helper()
+			synctest.Wait()
+			d := last(c)
+			want(t, "id", d.ClientID, id)
+			want(t, "outcome of "+id, status(d), how)
+			want(t, "when "+id, time.Since(began), after)
+			s.Ack(c, d.Seq)
+		}
+		ask("absent", Wanted{Wait: time.Second})
+		time.Sleep(time.Second)
+		expect("absent", "service_error", time.Second)
+		ask("comes", Wanted{Wait: 3 * time.Second})
+		time.Sleep(time.Second)
+		v.put("one")
+		expect("comes", `one "2-1"`, 2*time.Second)
+		ask("there", Wanted{Wait: 3 * time.Second})
+		expect("there", `one "2-1"`, 2*time.Second)
+		ask("has it", Wanted{Tags: `"2-1"`})
+		expect("has it", `unchanged "2-1"`, 2*time.Second)
+		ask("same", Wanted{Tags: `"2-1"`, Wait: time.Second})
+		time.Sleep(time.Second)
+		expect("same", `unchanged "2-1"`, 3*time.Second)
+		ask("never full", Wanted{Name: "full", Until: full, Wait: time.Second})
+		time.Sleep(time.Second)
+		expect("never full", "timeout", 4*time.Second)
+		ask("full", Wanted{Name: "full", Until: full})
+		v.put("half full")
+		time.Sleep(6 * time.Second)
+		want(t, "wait", len(v.waiting), 1)
+		v.put("full")
+		expect("full", `full "2-3"`, 10*time.Second)
+
+		for _, id := range []string{"x", "y", "z"} {
+			ask(id, Wanted{Tags: `"2-3"`, Wait: 5 * time.Second})
+		}
+		want(t, "wait", len(v.waiting), 3)
+		ask("one more", Wanted{Tags: `"2-3"`, Wait: time.Second})
+		expect("one more", "overloaded", 10*time.Second)
+		s.Cancel("x")
+		expect("x", "cancelled", 10*time.Second)
+		want(t, "wait", len(v.waiting), 2)
+		s.Close()
+		want(t, "wait", len(v.waiting), 0)
+		want(t, "in flight", b.Router.OpenRequests(), 0)
+	})
+}
+
+// A session whose request of a view waits goes on at another node: its client is told
+// there that it may ask again, soon.
+func TestViewWaitsAndItsNodeDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, kill := w.start(t, "a", &topic{}, Limits{})
+		b, _ := w.start(t, "b", &topic{}, Limits{})
+		v := &tide{pages: pages{}, waiting: make(map[*func()]bool)}
+		for _, r := range []*Router{a, b} {
+			r.services["states"] = &Service{Name: "states", View: v, Timeout: time.Minute, Partitioner: Murmur2}
+		}
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		if _, err := s.Submit(&Call{ClientID: "1", Service: "states", Key: []byte("k"), Wanted: &Wanted{Wait: time.Minute}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		kill()
+		c := &client{}
+		_, missing, err := b.Resume(t.Context(), ResumeSession{ID: s.ID(), Secret: s.Secret(), Open: []string{"1"}, Sink: c})
+		if err != nil || len(missing.IDs) > 0 {
+			t.Fatal(missing, err)
+		}
+		time.Sleep(time.Second)
+		d := last(c)
+		want(t, "word", d.Err.Word, UnknownRequest)
+		want(t, "outcome", d.Err.Outcome, NotSent)
+	})
 }
 
 func last(c *client) Delivery {

@@ -23,6 +23,7 @@ type open struct {
 	over     bool      // it has its outcome
 	moved    bool      // another node had the session since it was made, and may have parts of its answer
 	deadline timer
+	unwatch  func() // has the view forget that the request waits; nil where it never has
 
 	follows  RequestID // the kept request whose outcome is this one's, once it is known; "" for others
 	waiting  *waiter   // for more of it; nil while it does not
@@ -64,6 +65,10 @@ func (o *open) expire(now time.Time) {
 	}
 	if s.router.table.Fenced(now) {
 		s.router.muted.put(o.waitOn)
+		return
+	}
+	if o.Service.View != nil {
+		s.waitedLocked(o)
 		return
 	}
 	s.router.log.Info("request timed out", "request", string(o.ID), "service", o.Service.Name, "accepted", !o.accepted.IsZero())

@@ -79,6 +79,9 @@ type Call struct {
 	// made once a subject, service and key, and found again under it.
 	IdempotencyKey string
 
+	// Wanted is what the caller wants of a view; nil for its newest event, at once.
+	Wanted *Wanted
+
 	// Method, Path and Query are set by the HTTP door only.
 	Method, Path, Query string
 

@@ -228,7 +228,7 @@ func (s *Session) adoptRowLocked(row Row) {
 	}
 	now := time.Now()
 	due := row.Deadline.Add(adoptGrace)
-	if soon := now.Add(adoptLate); due.Before(soon) {
+	if soon := now.Add(adoptLate); due.Before(soon) || service.View != nil {
 		due = soon
 	}
 	o := &open{session: s, n: row.N, submitted: now, adopted: true, moved: true, follows: row.Follows}

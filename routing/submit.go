@@ -216,6 +216,9 @@ func (s *Session) dropLocked(o *open) {
 	}
 	s.router.wheel.disarm(&o.deadline)
 	s.unfollowLocked(o)
+	if o.unwatch != nil {
+		o.unwatch()
+	}
 	s.router.inFlight.Add(-1)
 	if o.Entity != "" {
 		s.router.awaiting.Add(-1)

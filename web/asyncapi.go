@@ -1,6 +1,8 @@
 package web
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"parley/routing"
@@ -163,6 +165,13 @@ func metaOf(s *routing.Service) object {
 			"type": "string", "minLength": 1, "maxLength": maxIdempotencyKey,
 			"description": "the request is made once a subject, service and key: who asks again joins it, or gets its outcome",
 		}
+	}
+	if s.View != nil {
+		properties["wait"] = object{"type": "integer", "minimum": 1, "maximum": max(1, s.MaxTimeout.Milliseconds()), "description": "ms to wait for an event, or for another one than etag names"}
+		properties["etag"] = object{"type": "string", "description": "meta.headers.etag of what the client has: meta.unchanged while that is the newest"}
+	}
+	if names := slices.Sorted(maps.Keys(s.Until)); len(names) > 0 {
+		properties["until"] = object{"enum": names, "description": "what is to be true of the newest event before it is the answer"}
 	}
 	return object{"type": "object", "properties": properties}
 }

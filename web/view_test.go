@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,7 +15,8 @@ import (
 type board struct {
 	mu      sync.Mutex
 	events  map[string]*routing.Event
-	waits   map[string][]chan struct{}
+	waits   map[string]map[int]func()
+	made    int
 	offset  int64
 	watched int
 	err     *routing.Error
@@ -28,17 +28,23 @@ func (b *board) Latest(key string) (*routing.Event, *routing.Error) {
 	return b.events[key], b.err
 }
 
-func (b *board) Watch(key string) (<-chan struct{}, func(), *routing.Error) {
+func (b *board) Watch(key string, changed func()) (func(), *routing.Error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := make(chan struct{})
-	b.waits[key] = append(b.waits[key], c)
+	b.made++
+	n := b.made
+	if b.waits[key] == nil {
+		b.waits[key] = make(map[int]func())
+	}
+	b.waits[key][n] = changed
 	b.watched++
-	return c, func() {
+	return func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.waits[key] = slices.DeleteFunc(b.waits[key], func(w chan struct{}) bool { return w == c })
-		b.watched--
+		if _, waits := b.waits[key][n]; waits {
+			delete(b.waits[key], n)
+			b.watched--
+		}
 	}, nil
 }
 
@@ -50,15 +56,15 @@ func (b *board) put(key, body string) {
 		Key: key, Body: []byte(body), ContentType: "application/json", Stamp: time.Unix(0, 0),
 		At: routing.RecordAt{Partition: 2, Offset: b.offset},
 	}
-	for _, c := range b.waits[key] {
-		close(c)
+	for _, changed := range b.waits[key] {
+		changed()
 		b.watched--
 	}
 	delete(b.waits, key)
 }
 
 func newBoard() *board {
-	return &board{events: make(map[string]*routing.Event), waits: make(map[string][]chan struct{})}
+	return &board{events: make(map[string]*routing.Event), waits: make(map[string]map[int]func())}
 }
 
 func withBoard(t testing.TB) (*gateway, *board) {

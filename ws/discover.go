@@ -3,6 +3,7 @@ package ws
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -47,7 +48,8 @@ func openRPC(services []*routing.Service) []byte {
 	doc := rpcDocument{OpenRPC: "1.3.2", Methods: []rpcMethod{}}
 	doc.Info.Title, doc.Info.Version = "Services behind Parley", "1"
 	doc.Info.Description = "Each method is a service. params is its payload, any JSON value, and result its reply; " +
-		`bytes that are not JSON are {"$bytes":"<base64>"} both ways. A meta member beside params sets the record key, timeout (ms), headers and want.`
+		`bytes that are not JSON are {"$bytes":"<base64>"} both ways. A meta member beside params sets the record key, timeout (ms), headers and want; ` +
+		"of a view, which answers with its key's newest event, also wait (ms), until (a condition's name) and etag."
 	doc.Components.Errors, doc.Components.Schemas = make(map[string]rpcError), make(map[string]json.RawMessage)
 	var errors []rpcRef
 	for word, number := range numbers {
@@ -65,6 +67,7 @@ func openRPC(services []*routing.Service) []byte {
 			Name: s.Name, Description: s.Description, ParamStructure: structure,
 			Params: params, Result: rpcContent{Name: "reply", Schema: doc.schema(s.Name+".reply", s.Reply)},
 			Errors: errors, Timeout: s.Timeout.Milliseconds(), MaxTimeout: longest.Milliseconds(),
+			View: s.View != nil, Until: slices.Sorted(maps.Keys(s.Until)),
 		})
 	}
 	text, err := json.Marshal(doc)
@@ -126,6 +129,9 @@ type rpcMethod struct {
 	Errors         []rpcRef     `json:"errors"`
 	Timeout        int64        `json:"x-timeout"`     // ms, unless meta.timeout says otherwise
 	MaxTimeout     int64        `json:"x-max-timeout"` // ms, the most that meta.timeout may be
+
+	View  bool     `json:"x-view,omitempty"`
+	Until []string `json:"x-until,omitempty"` // what meta.until may name
 }
 
 type rpcContent struct {

@@ -124,6 +124,15 @@
 // dialect uses); want lists what the response's meta is to have. Members that
 // are unknown are ignored, others of the wrong shape are invalid_params.
 //
+// meta of a request of a view, which is answered with its key's newest event: wait, in
+// milliseconds as timeout, is for how long the answer may come later, where there is no
+// event yet, or none but that which etag names; until names a condition of the service's,
+// which is to be true of the event. One with until and without wait waits as long as any
+// request. When the wait is over the answer is what there is: the event, which has
+// meta.unchanged and null for a result where it is what etag names; a service_error
+// not_found; or timeout where the condition is not true. Who says any of the three gets the
+// headers, of which etag is for the next request.
+//
 // meta.idempotencyKey (1 to 256 visible ASCII characters) makes a request one that is
 // made once: the same message under the same key of the same subject and service, from
 // whichever socket or over HTTP, joins it or gets its outcome, for as long as results
@@ -137,8 +146,8 @@
 // meta.timeout says less. A request that is unknown, expired or another's is
 // unknown_request. The id of a request with a key is told by $/accepted.
 //
-// meta of a response: contentType, where the reply is not JSON; headers, where
-// wanted: the reply's record headers, a value that is no UTF-8 as
+// meta of a response: contentType, where the reply is not JSON; unchanged, where its
+// status is 304; headers, where wanted: the reply's record headers, a value that is no UTF-8 as
 // {"$bytes":…}, of several with one name the last; trace, where wanted:
 //
 //	{"request":"…","node":"a","service":"orders",

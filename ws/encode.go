@@ -2,6 +2,7 @@ package ws
 
 import (
 	"encoding/json"
+	"net/http"
 	"strconv"
 	"unicode/utf8"
 
@@ -59,6 +60,10 @@ func appendMeta(dst []byte, d *routing.Delivery, isJSON bool) []byte {
 	if !isJSON && d.Reply.ContentType != "" {
 		dst = append(append(dst, sep...), `"contentType":`...)
 		dst = appendText(dst, d.Reply.ContentType)
+		sep = ","
+	}
+	if d.Reply != nil && d.Reply.Status == http.StatusNotModified {
+		dst = append(append(dst, sep...), `"unchanged":true`...)
 		sep = ","
 	}
 	if d.WantHeaders && d.Reply != nil {

@@ -18,7 +18,7 @@ const (
 )
 
 // metaParts are the members of meta that the gateway knows, as JSON texts.
-type metaParts struct{ key, idempotencyKey, timeout, headers, want, credit []byte }
+type metaParts struct{ key, idempotencyKey, timeout, headers, want, credit, wait, until, etag []byte }
 
 // meta reads what a request's meta asks for into the call.
 func (p *parser) meta(raw []byte, call *routing.Call, service *routing.Service, reserved func(string) bool) *routing.Error {
@@ -52,6 +52,11 @@ func (p *parser) meta(raw []byte, call *routing.Call, service *routing.Service, 
 		}
 		call.Limited, call.Credit = true, n
 	}
+	if parts.wait != nil || parts.until != nil || parts.etag != nil {
+		if e := readWanted(&parts, call, service); e != nil {
+			return e
+		}
+	}
 	if parts.want != nil {
 		if e := p.wants(parts.want, call); e != nil {
 			return e
@@ -78,6 +83,12 @@ func (parts *metaParts) take(name, value []byte) *routing.Error {
 		at = &parts.want
 	case "credit":
 		at = &parts.credit
+	case "wait":
+		at = &parts.wait
+	case "until":
+		at = &parts.until
+	case "etag":
+		at = &parts.etag
 	default:
 		return nil
 	}
@@ -109,17 +120,50 @@ func readIdempotencyKey(text []byte, call *routing.Call) *routing.Error {
 }
 
 // readTimeout reads meta.timeout, in whole milliseconds.
-func readTimeout(text []byte, call *routing.Call, service *routing.Service) *routing.Error {
+func readTimeout(text []byte, call *routing.Call, service *routing.Service) (e *routing.Error) {
+	call.Timeout, e = readMillis("timeout", text, service)
+	return e
+}
+
+// readMillis reads a member of meta that is no longer than a request may take.
+func readMillis(name string, text []byte, service *routing.Service) (time.Duration, *routing.Error) {
 	longest := service.MaxTimeout
 	if longest <= 0 {
 		longest = maxTimeout
 	}
 	ms, err := strconv.ParseFloat(string(text), 64)
 	if jsontext.Value(text).Kind() != '0' || err != nil || ms != math.Trunc(ms) || ms < 1 || ms > float64(longest.Milliseconds()) {
-		return badParams("meta.timeout must be whole milliseconds, from 1 to %d", longest.Milliseconds())
+		return 0, badParams("meta.%s must be whole milliseconds, from 1 to %d", name, longest.Milliseconds())
 	}
-	call.Timeout = time.Duration(ms) * time.Millisecond
-	return nil
+	return time.Duration(ms) * time.Millisecond, nil
+}
+
+// readWanted reads what a client wants of a view's newest event, and for how long it
+// waits for that.
+func readWanted(parts *metaParts, call *routing.Call, service *routing.Service) (e *routing.Error) {
+	if service.View == nil {
+		return badParams("meta.wait, meta.until and meta.etag are for services that are views, which %s is not", service.Name)
+	}
+	w := new(routing.Wanted)
+	call.Wanted, call.WantHeaders = w, true // for the next etag
+	if parts.wait != nil {
+		if w.Wait, e = readMillis("wait", parts.wait, service); e != nil {
+			return e
+		}
+	}
+	if parts.etag != nil {
+		if parts.etag[0] != '"' {
+			return badParams("meta.etag must be a string: the header etag of an earlier answer")
+		}
+		w.Tags = string(unquote(parts.etag))
+	}
+	if parts.until == nil {
+		return nil
+	}
+	if parts.until[0] != '"' {
+		return badParams("meta.until must be a string: the name of a condition of the service's")
+	}
+	return w.Expect(service, string(unquote(parts.until)))
 }
 
 // wants reads meta.want, an array of words; those that are unknown are ignored.

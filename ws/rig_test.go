@@ -32,11 +32,12 @@ type rig struct {
 	table   *oneNode
 }
 
-// newRig starts a node, which ends with the test. It works in a synctest bubble.
-func newRig(t testing.TB, o Options) *rig {
+// newRig starts a node, which ends with the test. It works in a synctest bubble. It has
+// more services, if any are given.
+func newRig(t testing.TB, o Options, more ...*routing.Service) *rig {
 	r := &rig{t: t, topics: newTopics(), counted: &counted{}, pipes: newPipes(), table: &oneNode{Memory: table.NewMemory()}}
 	o.Router = routing.New(routing.Options{
-		Node: "a", Producer: r.topics, Table: r.table, Observer: r.counted, Services: r.topics.services(), Feeds: []string{"orders.events", "stock.events"}, Whole: []string{"stock.events"},
+		Node: "a", Producer: r.topics, Table: r.table, Observer: r.counted, Services: append(r.topics.services(), more...), Feeds: []string{"orders.events", "stock.events"}, Whole: []string{"stock.events"},
 		Limits: routing.Limits{OpenRequests: o.OpenRequests},
 	})
 	if o.Observer == nil {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"parley/ws/client"
 )
 
 // checkoutCluster prepares three nodes whose service checkout is answered by events,
@@ -166,11 +168,21 @@ func TestKeptCheckoutsOutliveTheirNode(t *testing.T) {
 }
 
 // Who makes an order at one node reads what has become of it at another: it waits there
-// until the order is decided, whether it asks before there is an order or after.
+// until the order is decided, whether it asks before there is an order or after, over HTTP
+// or on a socket.
 func TestReadYourOwnWrite(t *testing.T) {
 	c := checkoutCluster(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
+	var sockets []*client.Client
+	for _, p := range c.nodes {
+		s, err := client.Dial(ctx, client.Options{URLs: []string{p.url + "/ws"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = s.Close(context.Background()) }()
+		sockets = append(sockets, s)
+	}
 	var all sync.WaitGroup
 	for n := range 20 {
 		order, customer, state := fmt.Sprintf("o-%d", n), "c-1", "VALIDATED"
@@ -188,6 +200,14 @@ func TestReadYourOwnWrite(t *testing.T) {
 				}
 			}
 			reading.Go(func() { read(c.nodes[n%3], "decided", 200) })
+			reading.Go(func() {
+				got, err := sockets[(n+1)%3].Call(ctx, "status", nil, client.CallOptions{Key: order, Until: "decided", Wait: 10 * time.Second})
+				var event orderEvent
+				_ = json.Unmarshal(got.Result, &event)
+				if err != nil || event.State != state || event.Order != order || !strings.Contains(string(got.Meta), `"etag"`) {
+					t.Errorf("%s on a socket: %v: %s %s", order, err, got.Result, got.Meta)
+				}
+			})
 			body := fmt.Sprintf(`{"order":%q,"customer":%q,"items":[{"sku":"tea","quantity":1}]}`, order, customer)
 			if got, err := c.nodes[n%3].ask(ctx, "POST", "/services/checkout", body, "Prefer: respond-async"); err != nil || got.status != 202 {
 				t.Errorf("%s: %d %v: %s", order, got.status, err, got.body)

@@ -96,9 +96,9 @@ async function cancels(page) {
   assert.match(word, /cancelled|AbortError/)
 }
 
-/** A checkout is answered by an event; a socket and an EventSource see all of them; a view has the last. */
+/** A checkout is answered by an event; a socket and an EventSource see all of them; a view has the last, and is waited for. */
 async function followsEvents(page) {
-  const { answered, pushed, streamed, seen, again } = await page.evaluate(async () => {
+  const { answered, pushed, streamed, waited, seen, again } = await page.evaluate(async () => {
     const last = state => state === 'VALIDATED' || state === 'FAILED'
     const order = `o-${location.port}`
     const events = window.other.subscribe('orders.events', order)
@@ -109,19 +109,24 @@ async function followsEvents(page) {
       const got = []
       source.addEventListener('message', ({ data }) => { if (last(got[got.push(JSON.parse(data).state) - 1])) resolve(got) })
     })
+    const decided = window.other.request('order-status', undefined, { key: order, until: 'decided', wait: 20_000 })
     const answered = await window.one.request('checkout', { ...window.tea, order })
     const pushed = []
     for await (const { data } of events) if (last(pushed[pushed.push(data.state) - 1])) break
+    const waited = [(await decided).state]
+    const same = window.other.request('order-status', undefined, { key: order, etag: decided.meta.headers.etag, wait: 200 })
+    waited.push(await same, same.meta.unchanged)
     const view = () => fetch(`/services/order-status/${order}`, { headers: { prefer: 'wait=10' } })
     let seen = await view()
     while (!last((await seen.clone().json()).state)) seen = await view()
     const again = await fetch(`/services/order-status/${order}`, { headers: { 'if-none-match': seen.headers.get('etag') }, cache: 'no-store' })
-    return { answered: answered.state, pushed, streamed: await streamed, seen: (await seen.json()).state, again: again.status }
+    return { answered: answered.state, pushed, streamed: await streamed, waited, seen: (await seen.json()).state, again: again.status }
   })
   const all = ['CREATED', 'CHECKED', 'CHECKED', 'CHECKED', 'VALIDATED']
   assert.equal(answered, 'VALIDATED')
   assert.deepEqual(pushed, all)
   assert.deepEqual(streamed, all)
+  assert.deepEqual(waited, ['VALIDATED', null, true])
   assert.equal(seen, 'VALIDATED')
   assert.equal(again, 304)
 }

@@ -15,6 +15,10 @@ const SLEPT = 2_000; // a timer that is later than so much was held up with all 
  *   outlives the session
  * @property {number} [timeout] ms; the service's own if left out
  * @property {Object<string, string>} [headers] record headers, names in lower case
+ * @property {number} [wait] of a view: ms for which the answer may come later, where there is no event yet, or none but
+ *   that of `etag`. Then `meta.headers` has the next `etag`, and the result is null, with `meta.unchanged`, if there was none
+ * @property {string} [until] of a view: a condition of the service's that is to be true of the event, else `timeout`
+ * @property {string} [etag] of a view: `meta.headers.etag` of what the caller has
  * @property {string[]} [want] what the promise's `meta` is to have: `trace`, `headers`
  * @property {AbortSignal} [signal] cancels the request
  * @property {any} [note] what the events about the request bring back after a reload (JSON)
@@ -175,8 +179,8 @@ export function refuse({ signal }, state, most = 0, open = 0) {
  * @param {unknown} params
  * @param {RequestOptions} options
  */
-export function requestFrame(id, service, params, { key, idempotencyKey, timeout, headers, want, credit }) {
-  const meta = { key, idempotencyKey, timeout, headers, want, credit: credit?.window };
+export function requestFrame(id, service, params, { key, idempotencyKey, timeout, wait, until, etag, headers, want, credit }) {
+  const meta = { key, idempotencyKey, timeout, wait, until, etag, headers, want, credit: credit?.window };
   const asks = Object.values(meta).some((part) => part !== undefined);
   return JSON.stringify({ jsonrpc: '2.0', id, method: service, params: encodePayload(params), meta: asks ? meta : undefined });
 }

@@ -16,6 +16,14 @@ type CallOptions struct {
 	// outlives the session, in which case the client asks for it again.
 	IdempotencyKey string
 
+	// Of a view, whose Reply.Meta then has the headers, etag among them: Wait is for how long
+	// the answer may come later, where there is no event yet or none but that of ETag, the
+	// header of an earlier answer; Until names a condition that is to be true of the event.
+	// Where it is not in time the error is timeout; where the event is still that of ETag,
+	// Result is null and Meta has unchanged.
+	Wait        time.Duration
+	Until, ETag string
+
 	Want []string // what Reply.Meta is to have: "trace", "headers"
 
 	// OnAccepted is told the gateway's id of the request once it is safe in Kafka

@@ -55,18 +55,12 @@ func (t *texts) quote(s string) {
 // meta appends ,"meta":{…} where there is something to say.
 func (t *texts) meta(o *CallOptions) {
 	t.sep = `,"meta":{`
-	if o.Key != "" {
-		t.member(`"key":`)
-		t.quote(o.Key)
-	}
-	if o.IdempotencyKey != "" {
-		t.member(`"idempotencyKey":`)
-		t.quote(o.IdempotencyKey)
-	}
-	if o.Timeout > 0 {
-		t.member(`"timeout":`)
-		t.dst = strconv.AppendInt(t.dst, max(1, int64(o.Timeout/time.Millisecond)), 10)
-	}
+	t.text(`"key":`, o.Key)
+	t.text(`"idempotencyKey":`, o.IdempotencyKey)
+	t.millis(`"timeout":`, o.Timeout)
+	t.millis(`"wait":`, o.Wait)
+	t.text(`"until":`, o.Until)
+	t.text(`"etag":`, o.ETag)
 	if len(o.Headers) > 0 {
 		t.member(`"headers":`)
 		sep := byte('{')
@@ -93,6 +87,22 @@ func (t *texts) meta(o *CallOptions) {
 	}
 	if t.sep == "," {
 		t.dst = append(t.dst, '}')
+	}
+}
+
+// text appends a member that is a text, unless it is empty.
+func (t *texts) text(name, value string) {
+	if value != "" {
+		t.member(name)
+		t.quote(value)
+	}
+}
+
+// millis appends a member that is a time, unless it is 0.
+func (t *texts) millis(name string, d time.Duration) {
+	if d > 0 {
+		t.member(name)
+		t.dst = strconv.AppendInt(t.dst, max(1, d.Milliseconds()), 10)
 	}
 }
 

@@ -39,7 +39,7 @@ function listen(type) {
 
 test('a client says hello first, and a request made before waits for the welcome', async () => {
   const socket = dial({ token: 'jwt' });
-  const answer = client.request('orders', { n: 1 }, { key: 'k', timeout: 50, headers: { 'x-a': 'b' }, want: ['trace'] });
+  const answer = client.request('orders', { n: 1 }, { key: 'k', timeout: 50, wait: 40, until: 'done', etag: '"0-1"', headers: { 'x-a': 'b' }, want: ['trace'] });
   assert.equal(/** @type {any} */ (socket).url, 'ws://gateway/ws');
   assert.deepEqual(/** @type {any} */ (socket).protocols, ['parley.v1']);
 
@@ -47,7 +47,7 @@ test('a client says hello first, and a request made before waits for the welcome
   assert.deepEqual(hello, { jsonrpc: '2.0', method: '$/hello', params: { token: 'jwt', accepted: true } });
   assert.equal(client.node, 'a');
   assert.deepEqual(socket.take(), [
-    { jsonrpc: '2.0', id: 1, method: 'orders', params: { n: 1 }, meta: { key: 'k', timeout: 50, headers: { 'x-a': 'b' }, want: ['trace'] } },
+    { jsonrpc: '2.0', id: 1, method: 'orders', params: { n: 1 }, meta: { key: 'k', timeout: 50, wait: 40, until: 'done', etag: '"0-1"', headers: { 'x-a': 'b' }, want: ['trace'] } },
   ]);
 
   socket.push({ id: 1, result: { ok: true }, seq: 1, meta: { trace: { node: 'a' } } });
