@@ -197,6 +197,22 @@ func (r *Router) ServicesFor(c *Caller) []*Service {
 	return slices.DeleteFunc(r.Services(), func(s *Service) bool { return !s.Allow.Allows(c) })
 }
 
+// Serves tells whether there is a service or a topic that a caller may use, or none for
+// anybody.
+func (r *Router) Serves(c *Caller) bool {
+	for _, s := range r.services {
+		if s.Allow.Allows(c) {
+			return true
+		}
+	}
+	for _, rule := range r.feeds {
+		if rule.Allows(c) {
+			return true
+		}
+	}
+	return len(r.services)+len(r.feeds) == 0
+}
+
 // SetHomes tells which partitions of the reply topic this node consumes now.
 func (r *Router) SetHomes(h *Homes) {
 	if h.gained(r.minter.homes.Swap(h)) {

@@ -60,6 +60,15 @@ func (c *conn) identify(ctx context.Context, token string) *closing {
 	if e != nil {
 		return c.unidentified(e)
 	}
+	return c.identified(caller)
+}
+
+// identified notes who the caller is, and answers how the socket is to end of one whom it
+// could serve nothing, however long it stays.
+func (c *conn) identified(caller *routing.Caller) *closing {
+	if caller != nil && !c.server.o.Router.Serves(caller) {
+		return &closeForbidden
+	}
 	c.caller = caller
 	return nil
 }
@@ -84,7 +93,10 @@ func (c *conn) admit(token string) bool {
 		c.close(c.unidentified(e))
 		return false
 	}
-	c.caller = caller
+	if end := c.identified(caller); end != nil {
+		c.close(end)
+		return false
+	}
 	return true
 }
 

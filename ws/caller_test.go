@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -120,6 +121,44 @@ func TestRefusedToken(t *testing.T) {
 		same(t, "refused", r.counted.get("refused unauthorized"), 6)
 		same(t, "refused", r.counted.get("refused unavailable"), 1)
 	})
+}
+
+// Whose token is good, but lets it use nothing here, is told to stop, at both doors and
+// however the token is shown; who may use one thing, or might once it has shown a token,
+// goes on.
+func TestForbiddenCaller(t *testing.T) {
+	topics := newTopics()
+	clerks := routing.NewRule(func(c *routing.Caller) bool { return c != nil && c.Subject == "clerk" })
+	services := topics.services()
+	for _, s := range services {
+		s.Allow = clerks
+	}
+	followers := routing.NewRule(func(c *routing.Caller) bool { return c != nil && c.Subject == "reader" })
+	router := routing.New(routing.Options{
+		Services: services, Producer: topics, Table: &oneNode{}, Feeds: []string{"e"}, FeedRules: map[string]*routing.Rule{"e": followers},
+	})
+	web := httptest.NewServer(New(Options{Router: router, Auth: staff{}}))
+	defer web.Close()
+	for _, c := range []struct{ name, shown, hello string }{
+		{"plain", "eve/1h", ""}, {"in the handshake", "eve/1h", `{}`}, {"in the hello", "", `{"token":"eve/1h"}`},
+	} {
+		var offered []string
+		if c.hello != "" {
+			offered = append(offered, "parley.v1")
+		}
+		if c.shown != "" {
+			offered = append(offered, subprotocolToken(c.shown))
+		}
+		conn := dialTCP(t, web, offered...)
+		if c.hello != "" && c.shown == "" {
+			conn.say(`{"jsonrpc":"2.0","method":"$/hello","params":` + c.hello + `}`)
+		}
+		same(t, c.name, conn.why().Code, 4403)
+	}
+	for _, who := range []string{"clerk/1h", "reader/1h"} {
+		dialTCP(t, web, subprotocolToken(who)).ask(`{"jsonrpc":"2.0","method":"$/ping"}`)
+	}
+	dialTCP(t, web).ask(`{"jsonrpc":"2.0","method":"$/ping"}`)
 }
 
 // A token expires while its socket lives: the socket is closed 4401, the session waits,

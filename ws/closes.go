@@ -10,8 +10,8 @@ type closing struct {
 }
 
 // The ways in which the gateway ends a socket, and what the client should do.
-// (4401 has a reason of its own where a token is refused: see caller.go. 4403, 4410 and
-// 4429 are reserved for what nobody may, sessions that have expired, and rates.)
+// (4401 has a reason of its own where a token is refused: see caller.go. 4410 and 4429 are
+// reserved for sessions that have expired, and rates.)
 var (
 	closeBye       = closing{1000, "bye", "bye"}                                                     // it said $/bye: stop
 	closeBinary    = closing{1003, "binary", "binary frames are not served"}                         // stop: a bug
@@ -25,6 +25,7 @@ var (
 	closeNotHello  = closing{4400, "not_hello", "$/hello comes first under parley.v1"}               // stop: a bug
 	closeExpired   = closing{4401, "token_expired", "the token has expired"}                         // new token, resume
 	closeNoKeys    = closing{1013, "unavailable", "tokens cannot be verified at the moment"}         // back off 10 s or more
+	closeForbidden = closing{4403, "forbidden", "nothing here is for this caller"}                   // stop
 	closeProtocol  = closing{4406, "subprotocol", "the subprotocol is parley.v1, or none"}           // stop: a bug
 	closeNoHello   = closing{4408, "no_hello", "no $/hello in time"}                                 // retry
 	closeSlowFrame = closing{4408, "slow_frame", "a message that was begun did not end"}             // retry
