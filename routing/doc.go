@@ -37,7 +37,7 @@
 // request.go, session.go, caller.go, errors.go and table.go are the nouns and the
 // interfaces that others fill. submit.go is the way in, deliver.go and relay.go the way back,
 // ack.go, hold.go, resume.go, look.go and reclaim.go what makes it survive. order.go
-// puts the parts of a streamed answer in order, trail.go and inherit.go where they have no
+// puts the parts of a streamed answer in order, trail.go, inherit.go and handing.go where they have no
 // numbers; stream.go lets them wait for a client
 // that is not ready. entity.go is for services that events answer, cancel.go tells services that nobody waits any longer. fence.go
 // keeps a process silent that slept. kept.go has the nouns of kept requests, keep.go
@@ -114,22 +114,30 @@
 // node hands them on. When a session is taken over, or a node dies, some are on their
 // way through an inbox while those behind them are consumed elsewhere, and overtake
 // them. So a part whose number says that one is missing waits for it, for Limits.Gap,
-// which is longer than a dead node's replies take to come back. Only then is it a gap:
+// which is longer than a dead node's replies take to come back, and for as long as another
+// node may have it, up to the request's deadline. Only then is it a gap:
 // the request ends as internal, its outcome done if the final reply had come and
 // unknown if not, and what came behind the gap is dropped by that name.
 //
 // Without numbers what tells is where parts stand. Whoever reads a partition notes on
 // each part which one it has read before it ([Trail], Reply.After), and a part whose
-// predecessor has not come waits for it in the same way, but is delivered when that does
-// not come: the client may have it, and the node be dead that knew. Of the first part that
+// predecessor has not come waits for it in the same way, and with the same end; except
+// where the client says that it has more than its node knows of, and so perhaps that one
+// (Session.goOnWithoutLocked). Of the first part that
 // a node reads of an answer, on a partition that it has just gained, nobody knows what
 // stands before it; but that is settled, so it is with the client, held, or with a node
-// that had the session. Such a part waits only where the session was taken over not long
-// ago (Session.inherits), until the table says that all has come which those nodes had
+// that had the session. Such a part waits where the session was taken over
+// (Session.inherits), until the table says that all has come which those nodes had
 // ([Relay].Inherited): one that lives says so itself, behind all that it hands on
 // ([Rows].HandedOver), even where it was this node in an earlier time; of one that is dead
 // the inbox was routed again, and then this node's read. A single reply waits for none of
 // that, unless its client has spoken of a stream.
+//
+// A node that is told of a take-over answers even where it knows nothing of its having had
+// the session: the table's word on that may have been lost, or have come too late. What is
+// answered is the take-over that it was told of and not its own, which it may not know.
+// Notice or answer may be lost with a node or with Redis, so who waits for the answer
+// reminds it ([Relay].Remind); without that, a first part would wait for the deadline.
 //
 // Which part is which must survive the node that counted. An acknowledgement notes in
 // the request's row how many parts the client has and where the newest stands: the

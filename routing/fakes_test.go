@@ -74,9 +74,11 @@ func (c *cluster) Claim(row Row, _ Claimed) bool { c.note("claim %d", row.N); re
 
 func (c *cluster) Left(_ SessionID, epoch uint64) { c.note("left %d", epoch) }
 
-func (*cluster) HandedOver(SessionID, uint64) {}
+func (c *cluster) HandedOver(_ SessionID, epoch uint64) { c.note("handed over %d", epoch) }
 
 func (*cluster) Inherited(_ context.Context, ids []SessionID) []bool { return make([]bool, len(ids)) }
+
+func (*cluster) Remind(context.Context, []SessionID) {}
 
 func (c *cluster) Unhold(id RequestID) { c.note("unhold %s", id) }
 

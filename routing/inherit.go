@@ -3,26 +3,29 @@ package routing
 import (
 	"context"
 	"slices"
-	"sync/atomic"
 	"time"
 )
 
 // inheritance is what a session's former owners may still have of its replies, in
-// their memory or their inboxes, for a while after another node took it over.
+// their memory or their inboxes, until the table says that all of it has come.
 type inheritance struct {
-	until time.Time // when it is waited for no longer
-	asked bool      // the table is asked whether all of it has come; it belongs to session.mu
+	asked bool // the table is asked that; it belongs to session.mu
 }
 
 // heir is a session that waits for its inheritance.
 type heir struct {
 	*Session
-	of *inheritance
+	of     *inheritance
+	remind time.Time // when its former owners are to be reminded
 }
+
+// remindAfter is how long is waited for the word of former owners before they are told
+// again that a session of theirs was taken over.
+const remindAfter = time.Second
 
 // inheritLocked begins the time in which replies may come from former owners.
 func (s *Session) inheritLocked() {
-	s.inherits = &inheritance{until: time.Now().Add(s.router.limits.Gap)}
+	s.inherits = &inheritance{}
 	for _, o := range s.open {
 		o.moved = true
 	}
@@ -32,11 +35,11 @@ func (s *Session) inheritLocked() {
 // its session, or of a partition that came while the table was away.
 func (o *open) inheritsLocked() bool {
 	s := o.session
-	if o.moved && s.inherits != nil && time.Now().Before(s.inherits.until) {
+	if o.moved && s.inherits != nil {
 		return true
 	}
 	came := s.router.behind.Load()
-	return came != nil && o.submitted.Before(*came) && time.Since(*came) < s.router.limits.Gap
+	return came != nil && o.submitted.Before(*came)
 }
 
 // catchUp waits for what the former owners of partitions have sent, and remembers if that
@@ -51,13 +54,12 @@ func (r *Router) catchUp(ctx context.Context) {
 
 // askLocked has the table asked whether they do.
 func (s *Session) askLocked() {
-	now := time.Now()
-	if s.router.behind.Load() != nil && (s.inherits == nil || now.After(s.inherits.until)) {
-		s.inherits = &inheritance{until: now.Add(s.router.limits.Gap)}
+	if s.inherits == nil && s.router.behind.Load() != nil {
+		s.inherits = &inheritance{}
 	}
 	if in := s.inherits; in != nil && !in.asked {
 		in.asked = true
-		s.router.heirs.put(heir{s, in})
+		s.router.heirs.put(heir{s, in, time.Now().Add(remindAfter)})
 	}
 }
 
@@ -105,26 +107,49 @@ func (r *Router) askFor(ctx context.Context, heirs []heir) (left []heir) {
 		r.behind.CompareAndSwap(behind, nil)
 	}
 	for i, h := range heirs {
-		switch {
-		case all[i]:
+		if all[i] {
 			looked, err := r.table.Look(ctx, h.id) // what was acknowledged there just before
-			if err != nil {
-				looked = Looked{}
+			if err == nil {
+				h.inherited(h.of, looked.Rows)
+				continue
 			}
-			h.inherited(h.of, looked.Rows)
-		case time.Now().After(h.of.until):
-			h.inherited(h.of, nil)
-		case h.waitsFor(h.of):
+		}
+		if h.waits() {
 			left = append(left, h)
 		}
 	}
+	r.remind(ctx, left)
 	return left
 }
 
-func (h heir) waitsFor(in *inheritance) bool {
+// remind tells the former owners again of those who have waited for a while.
+func (r *Router) remind(ctx context.Context, heirs []heir) {
+	var late []SessionID
+	for i, now := 0, time.Now(); i < len(heirs); i++ {
+		if h := &heirs[i]; now.After(h.remind) {
+			h.remind = now.Add(remindAfter)
+			late = append(late, h.id)
+		}
+	}
+	if len(late) > 0 {
+		r.table.Remind(ctx, late)
+	}
+}
+
+// waits tells whether the answer is still wanted.
+func (h *heir) waits() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.state == live && h.Session.inherits == in
+	if h.state != live || h.inherits != h.of {
+		return false
+	}
+	for _, o := range h.open {
+		if o.stream != nil && len(o.stream.ahead) > 0 {
+			return true
+		}
+	}
+	h.of.asked = false
+	return false
 }
 
 // inherited takes what has waited for what former owners had: no more of that comes.
@@ -140,57 +165,26 @@ func (s *Session) inherited(in *inheritance, rows []Row) {
 			s.catchUpLocked(o, row.Had)
 		}
 	}
+	s.orderLocked()
+}
+
+// orderLocked takes what has waited for parts that are there by now, or that the client
+// is known to have.
+func (s *Session) orderLocked() {
 	for _, o := range s.openLocked() {
-		s.closeRanksLocked(o, PathRelay)
-		if st := o.stream; s.open[o.n] == o && st != nil && len(st.ahead) > 0 && st.ahead[0].Place == 0 && o.inheritsLocked() {
-			s.askLocked() // another partition has come meanwhile
-		}
+		s.reorderLocked(o)
 	}
 }
 
-// handing counts what a node still has of the replies for a session that it has given
-// up: once that is nothing, it says so.
-type handing struct {
-	router  *Router
-	session SessionID
-	epoch   uint64
-	left    atomic.Int64
-}
-
-// handOver begins to hand a session's replies on. It ends with done.
-func (s *Session) handOverLocked() *handing {
-	h := &handing{router: s.router, session: s.id, epoch: s.epoch}
-	h.left.Store(1)
-	return h
-}
-
-// pass routes a reply to the new owner.
-func (h *handing) pass(reply *Reply) {
-	h.left.Add(1)
-	h.router.reroute(reply.under(handed{reply, h}))
-}
-
-// unpassed takes back a reply that was to be handed on, where the session has come back.
-func unpassed(reply *Reply) (*Reply, *handing) {
-	if h, passed := reply.Receipt.(handed); passed {
-		return h.reply, h.by
+// reorderLocked does so for one request, and tells whether something waits still. The
+// table is asked about that, where former owners may have what is missing.
+func (s *Session) reorderLocked(o *open) (waits bool) {
+	s.closeRanksLocked(o, PathRelay)
+	if st := o.stream; s.open[o.n] != o || st == nil || len(st.ahead) == 0 {
+		return false
 	}
-	return reply, nil
-}
-
-func (h *handing) done() {
-	if h != nil && h.left.Add(-1) == 0 {
-		h.router.table.HandedOver(h.session, h.epoch)
+	if o.inheritsLocked() {
+		s.askLocked()
 	}
-}
-
-// handed is the receipt of a reply that is handed on.
-type handed struct {
-	reply *Reply
-	by    *handing
-}
-
-func (h handed) Done(Token) {
-	h.reply.done()
-	h.by.done()
+	return true
 }

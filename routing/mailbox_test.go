@@ -85,13 +85,13 @@ func (v view) CatchUp(context.Context) bool {
 	}
 }
 
-// HandedOver notes that a node has handed on what it had of a session.
+// HandedOver notes that a node has handed on what it had of a session before an epoch.
 func (v view) HandedOver(id SessionID, epoch uint64) {
 	v.mu.Lock()
 	me := v.nodes[v.node]
 	v.mu.Unlock()
 	v.later(func() {
-		if e := v.sessions[id]; e != nil && e.past[me] == epoch {
+		if e := v.sessions[id]; e != nil && e.past[me] < epoch {
 			delete(e.past, me)
 		}
 	})
@@ -123,4 +123,27 @@ func (v view) Inherited(ctx context.Context, ids []SessionID) []bool {
 		clear(all)
 	}
 	return all
+}
+
+// Remind tells the living former owners again.
+func (v view) Remind(_ context.Context, ids []SessionID) {
+	if v.cut() {
+		return
+	}
+	v.mu.Lock()
+	var tell []func()
+	for _, id := range ids {
+		e := v.sessions[id]
+		if e == nil || e.owner != v.node {
+			continue
+		}
+		for former := range e.past {
+			epoch := e.Epoch
+			tell = append(tell, func() { v.post(former, func() { former.TakenOver(id, epoch) }) })
+		}
+	}
+	v.mu.Unlock()
+	for _, do := range tell {
+		do()
+	}
 }

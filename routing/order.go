@@ -84,9 +84,7 @@ func (s *Session) keepAheadLocked(o *open, reply *Reply) {
 	if len(st.ahead) == 0 {
 		s.armGapLocked(o)
 	}
-	if reply.Place == 0 {
-		s.askLocked()
-	}
+	s.askLocked()
 	st.ahead = slices.Insert(st.ahead, at, reply)
 	s.waitsFor(o, len(reply.Body)+partOverhead)
 	s.boundLocked(o)
@@ -152,6 +150,9 @@ func (g *gapTimer) expire(now time.Time) {
 	}
 	if s.router.table.Fenced(now) {
 		s.armGapLocked(o)
+		return
+	}
+	if !s.reorderLocked(o) {
 		return
 	}
 	if st.ahead[0].Place == 0 {

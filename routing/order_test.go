@@ -120,23 +120,6 @@ func TestHeirWaitsForTheBurial(t *testing.T) {
 	})
 }
 
-// Nobody ever routes the dead node's inbox again: the parts wait no longer than
-// Limits.Gap.
-func TestHeirGivesUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, nodes, kill, s, id := inheriting(t)
-		kill()
-		_, c := goOn(t, nodes[2], s, StreamAt{ClientID: "1", Credit: -1})
-		nodes[2].Deliver(t.Context(), []*Reply{plainPart(id, 2, -1, false)})
-		time.Sleep(9 * time.Second)
-		synctest.Wait()
-		want(t, "in time", offsets(c, "1"), nil)
-		time.Sleep(2 * time.Second)
-		nodes[2].Deliver(t.Context(), []*Reply{plainPart(id, 9, -1, true)})
-		want(t, "then, and at once", offsets(c, "1"), []string{"2 is 0", "9 is 1"})
-	})
-}
-
 // A node that lives hears late that it has lost the session: the parts that are consumed
 // where it went wait for those that it hands on. Later ones wait for nothing.
 func TestHeirWaitsForTheLiving(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -29,6 +30,7 @@ type world struct {
 	graves   map[*Router]map[int64]*Reply // of the dead, whose inboxes nobody has routed again
 	slow     func() time.Duration         // how long something stands in an inbox; nil: no time
 	thinks   func() time.Duration         // how long the table takes to hear, and to answer
+	log      *slog.Logger                 // of nodes that are started from now on; nil for none
 }
 
 type entry struct {
@@ -373,7 +375,7 @@ func (v view) Hold(_ context.Context, all []Holding) []Verdict {
 // start brings a node to life in the world, and answers it and how to kill it.
 func (w *world) start(t *testing.T, name NodeID, producer Producer, limits Limits) (r *Router, kill func()) {
 	r = New(Options{
-		Node: name, Producer: producer, Table: view{w, name}, Limits: limits,
+		Node: name, Producer: producer, Table: view{w, name}, Limits: limits, Log: w.log,
 		Services: []*Service{{Name: "orders", Topic: "orders.requests", Timeout: 1e11, MaxTimeout: 1e12, Partitioner: Murmur2}},
 	})
 	r.SetHomes(NewHomes(4, []int32{1, 2}))

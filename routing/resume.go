@@ -118,6 +118,7 @@ func (s *Session) giveUp() {
 	if s.resumers--; s.resumers > 0 || s.state == ended {
 		return
 	}
+	to := s.router.handOver(s.id, s.taken)
 	waiting := s.early
 	if s.early = nil; s.state == resuming {
 		s.clearLocked()
@@ -126,9 +127,10 @@ func (s *Session) giveUp() {
 		if s.state == live && e.epoch <= s.epoch {
 			s.early = append(s.early, e) // it waits for something else
 		} else {
-			s.router.reroute(e.Reply)
+			to.pass(e.Reply)
 		}
 	}
+	to.done()
 }
 
 // attach makes o's sink the session's, by the take-over that the table granted. It
@@ -148,8 +150,8 @@ func (s *Session) attach(o ResumeSession, got Resumed) (missing Missing, look bo
 	}
 	s.router.wheel.disarm(&s.window)
 	if s.state == resuming || got.Epoch != s.epoch+1 {
-		if s.state == live {
-			s.router.table.HandedOver(s.id, s.epoch) // it kept all, as it never heard that it had lost the session
+		if s.state == live || s.taken > 0 { // it kept all, as it had not heard that it had lost the session
+			s.router.handOver(s.id, got.Epoch).done()
 		}
 		s.adoptLocked(got)
 		s.inheritLocked()
@@ -175,6 +177,7 @@ func (s *Session) attach(o ResumeSession, got Resumed) (missing Missing, look bo
 		}
 	}
 	s.goOnLocked()
+	s.orderLocked()
 	return missing, s.looking, nil
 }
 

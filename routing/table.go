@@ -78,8 +78,8 @@ type Rows interface {
 	// up to another: all rows that there will ever be of that time precede it. It is
 	// not written where one of them may be missing.
 	Left(session SessionID, epoch uint64)
-	// HandedOver says that this node, which had the session up to an epoch and has given
-	// it up to another, has handed on all replies to it that it had.
+	// HandedOver says that this node has handed on, or has delivered or kept where it has
+	// the session again, all replies to it that it had before the take-over with this epoch.
 	HandedOver(session SessionID, epoch uint64)
 	// Unhold forgets the held replies to a request.
 	Unhold(id RequestID)
@@ -107,6 +107,10 @@ type Relay interface {
 	// live have said HandedOver, and the inboxes of the others were routed again. It
 	// answers false where that is not known. It blocks as CatchUp does.
 	Inherited(ctx context.Context, sessions []SessionID) []bool
+	// Remind tells those former owners of these sessions that live and have not said
+	// HandedOver once more that they have lost them: the first notice may have been lost
+	// with its sender, or their answer with Redis. It blocks as CatchUp does.
+	Remind(ctx context.Context, sessions []SessionID)
 }
 
 // Waits keeps which requests are answered by events. Who consumes an event asks for

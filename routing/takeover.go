@@ -2,10 +2,12 @@ package routing
 
 // TakenOver tells that another node owns a session now, by the take-over with
 // this epoch: its sink is left, and what is not acknowledged is routed to the new
-// owner. It does not block.
+// owner, which is told when that is done. It may be called again, until that owner
+// has heard. It does not block.
 func (r *Router) TakenOver(id SessionID, epoch uint64) {
 	s := r.session(id)
-	if s == nil {
+	if s == nil { // it is handed over, or has ended, or the table's word that it is here was lost
+		r.handOver(id, epoch).done()
 		return
 	}
 	s.mu.Lock()
@@ -13,13 +15,17 @@ func (r *Router) TakenOver(id SessionID, epoch uint64) {
 	if defectResumeUnfenced {
 		return
 	}
-	if s.taken = max(s.taken, epoch); s.state != live || epoch <= s.epoch {
-		return
+	s.taken = max(s.taken, epoch)
+	switch {
+	case s.state == resuming: // attach and giveUp answer
+	case s.state == ended, epoch <= s.epoch:
+		r.handOver(id, epoch).done()
+	default:
+		if s.whole {
+			r.table.Left(id, s.epoch)
+		}
+		s.leaveLocked(LeaveTakenOver, true)
 	}
-	if s.whole {
-		r.table.Left(id, s.epoch)
-	}
-	s.leaveLocked(LeaveTakenOver, true)
 }
 
 // leaveLocked gives the session up to another node.
@@ -27,7 +33,10 @@ func (s *Session) leaveLocked(why Leaving, reroute bool) {
 	if s.sink != nil {
 		s.sink.Leave(why)
 	}
-	to := s.handOverLocked()
+	var to *handing
+	if reroute {
+		to = s.router.handOver(s.id, s.taken)
+	}
 	for i := range s.unacked {
 		if u := &s.unacked[i]; u.Reply != nil && !u.safe && reroute {
 			to.pass(u.Reply)
@@ -49,9 +58,7 @@ func (s *Session) leaveLocked(why Leaving, reroute bool) {
 			to.pass(e.Reply)
 		}
 	}
-	if reroute {
-		to.done()
-	}
+	to.done()
 	s.clearLocked()
 }
 

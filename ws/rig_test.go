@@ -319,13 +319,14 @@ func (o *oneNode) Hold(_ context.Context, held []routing.Holding) []routing.Verd
 	return verdicts
 }
 
-func (*oneNode) Announce(routing.SessionRow)             {}
-func (*oneNode) CatchUp(context.Context) bool            { return true }
-func (*oneNode) Claim(routing.Row, routing.Claimed) bool { return false }
-func (*oneNode) Release(routing.SessionID, uint64)       {}
-func (*oneNode) Unhold(routing.RequestID)                {}
-func (*oneNode) Left(routing.SessionID, uint64)          {}
-func (*oneNode) HandedOver(routing.SessionID, uint64)    {}
+func (*oneNode) Announce(routing.SessionRow)                 {}
+func (*oneNode) CatchUp(context.Context) bool                { return true }
+func (*oneNode) Claim(routing.Row, routing.Claimed) bool     { return false }
+func (*oneNode) Release(routing.SessionID, uint64)           {}
+func (*oneNode) Unhold(routing.RequestID)                    {}
+func (*oneNode) Left(routing.SessionID, uint64)              {}
+func (*oneNode) HandedOver(routing.SessionID, uint64)        {}
+func (*oneNode) Remind(context.Context, []routing.SessionID) {}
 func (*oneNode) Inherited(_ context.Context, ids []routing.SessionID) []bool {
 	return make([]bool, len(ids))
 }

@@ -49,7 +49,7 @@ type group struct {
 	releases []uint64
 	unholds  []uint64
 	left     uint64 // the epoch under which this node had the session; 0 if it has it still
-	handed   uint64 // the epoch up to which it has handed on the session's replies; 0 for none
+	handed   uint64 // it has handed on what it had of the session before this take-over; 0 for none
 	end      bool
 	epoch    uint64 // under which the session ends
 }

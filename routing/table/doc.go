@@ -150,7 +150,9 @@
 //
 // Who takes a session over is asked for replies that others had of it (Inherited): the
 // take-over notes every owner that loses a session, and it is struck off when it says that
-// it has handed all on, under the epoch that it lost it by. One that died is done with
+// it has handed all on that it had before a take-over: the one that it was told of, as it
+// may not have learned under which epoch it had the session last. Who has waited for that
+// sends the notice once more (Remind), to all that are noted. One that died is done with
 // when nobody keeps its grave, and its inbox has nothing of that boot's: one that was
 // started again before its lease ended has no grave, and routes by itself what it finds.
 // Graves are read after the nodes, and the own inbox last, as things go the other way.

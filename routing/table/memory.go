@@ -103,6 +103,9 @@ func (*Memory) CatchUp(context.Context) bool { return true }
 // HandedOver does nothing: nobody else could have a session.
 func (*Memory) HandedOver(routing.SessionID, uint64) {}
 
+// Remind does nothing either.
+func (*Memory) Remind(context.Context, []routing.SessionID) {}
+
 // Inherited answers that nobody else has had any.
 func (*Memory) Inherited(_ context.Context, sessions []routing.SessionID) []bool {
 	return slices.Repeat([]bool{true}, len(sessions))

@@ -42,6 +42,13 @@ func (s *standing) holds(id routing.SessionID, held int) {
 	s.putLocked(id, stand{was.epoch, held})
 }
 
+// epoch answers that under which this node has a session.
+func (s *standing) epoch(id routing.SessionID) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(s.of[id].epoch, firstEpoch)
+}
+
 // firstEpoch is that of a session which nobody has taken over yet.
 const firstEpoch = 1
 

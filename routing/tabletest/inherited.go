@@ -13,6 +13,8 @@ var inherited = []story{
 	// A former owner that lives says when it has handed on what it had, each time that it
 	// had the session.
 	{name: "handed over", shared: true, tell: handedOver},
+	// A former owner that has said nothing is told again, and no other.
+	{name: "reminded", shared: true, tell: reminded},
 	// Of one that died all has come once its inbox was routed again, and was read.
 	{name: "buried", shared: true, tell: buried},
 	// One that was started again routes by itself what its former process has left.
@@ -39,18 +41,48 @@ func handedOver(t *testing.T, h Harness) {
 	want(t, "before a has said so", b.inherited(t, s), false)
 	a.to(t, s)
 	b.to(t, s)
-	a.HandedOver(s.ID, 1) // of its first time
-	b.HandedOver(s.ID, 2)
+	a.HandedOver(s.ID, 2) // of its first time
+	b.HandedOver(s.ID, 3)
 	must(t, a.Open(t.Context(), newSession())) // and so what was said before
 	must(t, b.Open(t.Context(), newSession()))
 	want(t, "before a has said so of its second time", b.inherited(t, s), false)
-	a.HandedOver(s.ID, 3)
+	a.HandedOver(s.ID, 4)
 	eventually(t, "all has come", func() bool { return b.inherited(t, s) })
 	want(t, "of two", slices.Equal(b.Inherited(t.Context(), []routing.SessionID{newSession().ID, s.ID}), []bool{true, true}), true)
 	b.wire.Cut()
 	eventually(t, "it is away", func() bool { return b.Stats().Away })
 	want(t, "while Redis is away", b.inherited(t, s), false)
 	b.wire.Heal()
+}
+
+// unhear has a node know nothing of a session's being another's.
+func (m *mailbox) unhear(s routing.SessionRow) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.taken, s.ID)
+}
+
+func reminded(t *testing.T, h Harness) {
+	a, b, c := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"}), h.start(t, table.Options{Node: "c"})
+	s := newSession()
+	must(t, a.Open(t.Context(), s))
+	for epoch, n := range []*running{b, c, b} {
+		n.to(t, s)
+		a.HandedOver(s.ID, uint64(epoch+2))
+		eventually(t, "the former owners have heard", func() bool { return a.mail.takenUnder(s) == uint64(epoch+2) || epoch > 1 })
+	}
+	eventually(t, "c has heard", func() bool { return c.mail.takenUnder(s) == 4 })
+	a.mail.unhear(s)
+	c.mail.unhear(s)
+	b.mail.unhear(s)
+	want(t, "b has all", b.inherited(t, s), false)
+	b.Remind(t.Context(), []routing.SessionID{s.ID})
+	eventually(t, "c is told again", func() bool { return c.mail.takenUnder(s) == 4 })
+	eventually(t, "b is, of its own former time", func() bool { return b.mail.takenUnder(s) == 4 })
+	want(t, "a is", a.mail.takenUnder(s), 0)
+	b.HandedOver(s.ID, 4)
+	c.HandedOver(s.ID, 4)
+	eventually(t, "all has come", func() bool { return b.inherited(t, s) })
 }
 
 // owes opens a session at a node, which gets a hundred replies to it from another and

@@ -1,0 +1,112 @@
+package routing
+
+import (
+	"context"
+	"crypto/sha256"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A node that had a session must say so when it has handed all over, whatever it knows of
+// its having had it. Each of these ends with the session at c, where a first part of an
+// answer waits for the word of the others.
+func TestFormerOwnersAnswer(t *testing.T) {
+	for name, before := range map[string]func(w *world, nodes []*Router, s *Session){
+		"the table's word that it had the session was lost": func(w *world, nodes []*Router, s *Session) {
+			w.grant("b", s)
+		},
+		"so was the word that it had it once more": func(w *world, nodes []*Router, s *Session) {
+			w.grant("a", s)
+		},
+		"it was to have the session and was overtaken, twice": func(w *world, nodes []*Router, s *Session) {
+			w.scramble(s, nodes[1], nodes[2], nodes[1], nodes[2], nodes[1])
+		},
+		"it has the session now, and another had it while it waited for that": func(w *world, nodes []*Router, s *Session) {
+			w.scramble(s, nodes[2], nodes[1], nodes[2])
+		},
+		"nobody has told it that the session is another's": func(w *world, nodes []*Router, s *Session) {
+			w.deaf = map[NodeID]bool{"a": true}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, nodes, _, s, id := inheriting(t)
+				s.Ack(s.sink, 2)
+				before(w, nodes, s)
+				_, c := goOn(t, nodes[2], s, StreamAt{ClientID: "1", Next: 2, Credit: -1})
+				nodes[2].Deliver(t.Context(), []*Reply{plainPart(id, 2, -1, false)})
+				if time.Sleep(remindAfter / 2); w.deaf != nil {
+					want(t, "before it is reminded", offsets(c, "1"), nil)
+					time.Sleep(remindAfter)
+				}
+				want(t, "parts", offsets(c, "1"), []string{"2 is 2"})
+			})
+		})
+	}
+}
+
+// scramble has nodes resume a session at almost the same time, one after the other.
+func (w *world) scramble(s *Session, nodes ...*Router) {
+	w.thinks = func() time.Duration { return 10 * time.Millisecond }
+	for _, at := range nodes {
+		go at.Resume(context.Background(), ResumeSession{ID: s.id, Secret: s.secret, Sink: &client{}})
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(time.Second)
+}
+
+// grant gives a session to a node that does not learn of it.
+func (w *world) grant(to NodeID, s *Session) {
+	hash := sha256.Sum256([]byte(s.secret))
+	if _, err := (view{w, to}).Resume(context.Background(), Resumption{ID: s.id, Secret: hash[:]}); err != nil {
+		panic(err)
+	}
+}
+
+// A session goes to another node and is back before its node has heard of it, with a part
+// that waits there already: it is asked for the part once more.
+func TestBackWhileAPartWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, nodes, _, s, id := inheriting(t)
+		s.Ack(s.sink, 2)
+		w.slow = func() time.Duration { return 20 * time.Millisecond }
+		goOn(t, nodes[2], s, StreamAt{ClientID: "1", Next: 2, Credit: -1})
+		nodes[2].Deliver(t.Context(), []*Reply{plainPart(id, 2, -1, false)})
+		goOn(t, nodes[1], s, StreamAt{ClientID: "1", Next: 2, Credit: -1})
+		_, c := goOn(t, nodes[2], s, StreamAt{ClientID: "1", Next: 2, Credit: -1})
+		time.Sleep(time.Second)
+		want(t, "parts", offsets(c, "1"), []string{"2 is 2"})
+	})
+}
+
+// A numbered part waits for others when its client comes back, which has these by now.
+func TestBackWithWhatWasMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Limits{})
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		id, _ := s.Submit(call("1"), nil)
+		a.Deliver(t.Context(), []*Reply{b.part(id, 3, false)})
+		_, c := goOn(t, a, s, StreamAt{ClientID: "1", Next: 3, Credit: -1})
+		want(t, "at once", got(c), []string{"1.3"})
+	})
+}
+
+// What a node has handed on in two goes it speaks of once, when both are done.
+func TestHandingsAreOne(t *testing.T) {
+	table := &cluster{}
+	r := New(Options{Node: "a", Producer: &topic{}, Table: table})
+	id := newSessionID()
+	first := r.handOver(id, 2)
+	first.pass(answer(RequestID(string(id)+".1"), 1))
+	first.done()
+	r.handOver(id, 4).done()
+	want(t, "while one is under way", len(table.log), 0)
+	for _, reply := range r.astray.take(1) {
+		reply.done()
+	}
+	want(t, "then", table.log, []string{"handed over 4"})
+	want(t, "left", len(r.handings.of), 0)
+}
