@@ -144,43 +144,59 @@ func (g *gapTimer) expire(now time.Time) {
 	s := o.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := o.stream
-	if s.open[o.n] != o || len(st.ahead) == 0 {
+	if s.open[o.n] != o || len(o.stream.ahead) == 0 {
 		return
 	}
 	if s.router.table.Fenced(now) {
 		s.armGapLocked(o)
 		return
 	}
-	if !s.reorderLocked(o) {
-		return
-	}
-	if st.ahead[0].Place == 0 {
+	switch st := o.stream; {
+	case !s.reorderLocked(o):
+	case o.inheritsLocked():
+		s.router.log.Warn("stream waits for what other nodes have of it", o.gap()...)
+		s.armGapLocked(o)
+	case st.ahead[0].Place == 0 && st.has > o.parts:
+		s.router.log.Warn("stream may have a gap", o.gap()...)
 		s.goOnWithoutLocked(o)
-		return
+	default:
+		s.router.log.Warn("stream has a gap", o.gap()...)
+		s.missLocked(o)
 	}
+}
+
+// gap is what the log is told of a request that waits for a missing part.
+func (o *open) gap() []any {
+	return []any{
+		"request", string(o.ID), "service", o.Service.Name, "missing", o.next(), "parts", o.parts, "came", len(o.stream.ahead),
+		"waited", o.session.router.limits.Gap,
+	}
+}
+
+// missLocked ends a request of whose answer a part does not come.
+func (s *Session) missLocked(o *open) {
 	missing, outcome := o.next(), Unknown
-	if st.ahead[len(st.ahead)-1].Final {
+	if st := o.stream; st.ahead[len(st.ahead)-1].Final {
 		outcome = Done
 	}
-	s.router.log.Warn("stream has a gap", "request", string(o.ID), "service", o.Service.Name, "missing", missing, "came", len(st.ahead), "waited", s.router.limits.Gap)
 	s.loseAheadLocked(o, DropGap)
 	s.endLocked(o, Internal, Delivery{Err: &Error{
 		Word: Internal, Outcome: outcome, Message: fmt.Sprintf("part %d of the service's answer is missing", missing),
 	}}, "")
 }
 
-// goOnWithoutLocked takes a part without a number whose predecessor does not come: the
-// client has it, and the node died that knew so, or it is lost.
+// goOnWithoutLocked takes a part without a number whose predecessor does not come, where
+// the client says that it has more parts than this node knows of. Their node died between
+// their acknowledgement and its note of it; what is acknowledged never comes again, and
+// where it stood nobody knows. That the predecessor is among them is not proven. But else it
+// would not be acknowledged, and so come from where it was kept, unless Redis lost that in
+// the same moment; and to wait for it, or to end the request, would fail each good stream
+// whose node dies in that moment.
 func (s *Session) goOnWithoutLocked(o *open) {
-	st := o.stream
-	s.router.log.Warn("stream may have a gap", "request", string(o.ID), "service", o.Service.Name, "parts", o.parts, "client has", st.has, "came", len(st.ahead), "waited", s.router.limits.Gap)
-	if st.ahead[0].After > 0 {
-		o.parts = max(o.parts, st.has)
-	}
+	o.parts = o.stream.has
 	s.closeRankLocked(o, PathRelay)
 	s.closeRanksLocked(o, PathRelay)
-	if s.open[o.n] == o && len(st.ahead) > 0 {
+	if s.open[o.n] == o && len(o.stream.ahead) > 0 {
 		s.armGapLocked(o)
 	}
 }

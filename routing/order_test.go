@@ -48,8 +48,10 @@ func TestPartsByPlace(t *testing.T) {
 	want(t, "the only one", offsets(c, "2"), []string{"50 is 0"})
 }
 
-// A part whose predecessor does not come is delivered all the same after Limits.Gap; it
-// has the number that follows on what its client has said that it has.
+// The predecessor of a part does not come. Where the client has said that it has more than
+// this node has counted, that may be among it, and the part is delivered after Limits.Gap,
+// with the number that follows on what the client has. Where it has not, the request ends,
+// as one with numbers does.
 func TestPredecessorIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -58,12 +60,16 @@ func TestPredecessorIsLost(t *testing.T) {
 		s, _ := a.Open(t.Context(), OpenSession{Sink: c, Acks: true})
 		id, _ := s.Submit(call("1"), nil)
 		_, c = goOn(t, a, s, StreamAt{ClientID: "1", Next: 2, Credit: -1})
-		a.Deliver(t.Context(), []*Reply{plainPart(id, 30, 20, false), plainPart(id, 50, 40, true)})
+		a.Deliver(t.Context(), []*Reply{plainPart(id, 30, 20, false)})
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
-		want(t, "in time", offsets(c, "1"), nil)
-		time.Sleep(20 * time.Second)
-		want(t, "then", offsets(c, "1"), []string{"30 is 2", "50 is 3"})
+		want(t, "in time", got(c), nil)
+		time.Sleep(2 * time.Second)
+		a.Deliver(t.Context(), []*Reply{plainPart(id, 50, 40, true)})
+		time.Sleep(9 * time.Second)
+		want(t, "then", got(c), []string{"1.2"})
+		time.Sleep(2 * time.Second)
+		want(t, "at last", got(c), []string{"1.2", "1:internal/done"})
 		want(t, "open", a.OpenRequests(), 0)
 	})
 }
@@ -83,6 +89,10 @@ func goOn(t *testing.T, at *Router, s *Session, stream StreamAt) (*Session, *cli
 // the node a, which has the session, from b; c is the node where it goes on, and where
 // the partition is read on.
 func inheriting(t *testing.T) (w *world, nodes []*Router, kill func(), s *Session, id RequestID) {
+	return inheritingParts(t, plainPart)
+}
+
+func inheritingParts(t *testing.T, part func(id RequestID, offset, after int64, final bool) *Reply) (w *world, nodes []*Router, kill func(), s *Session, id RequestID) {
 	w = newWorld()
 	for _, name := range []NodeID{"a", "b", "c"} {
 		r, k := w.start(t, name, &topic{ack: true}, Limits{})
@@ -92,7 +102,7 @@ func inheriting(t *testing.T) (w *world, nodes []*Router, kill func(), s *Sessio
 	}
 	s, _ = nodes[0].Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
 	id, _ = s.Submit(call("1"), nil)
-	nodes[1].Deliver(t.Context(), []*Reply{plainPart(id, 0, -1, false), plainPart(id, 1, 0, false)})
+	nodes[1].Deliver(t.Context(), []*Reply{part(id, 0, -1, false), part(id, 1, 0, false)})
 	synctest.Wait()
 	return w, nodes, kill, s, id
 }
@@ -114,6 +124,52 @@ func TestHeirWaitsForTheBurial(t *testing.T) {
 		w.bury("a")
 		time.Sleep(time.Second)
 		want(t, "then", offsets(c, "1"), []string{"0 is 0", "1 is 1", "2 is 2", "3 is 3"})
+		s.Ack(c, s.seq)
+		synctest.Wait()
+		want(t, "left", w.rows(s.id), 0)
+	})
+}
+
+// Nobody routes the dead node's inbox again, for longer than Limits.Gap, and then somebody
+// does: the parts wait for it, be they numbered or not, until the request's own deadline.
+func TestHeirWaitsLong(t *testing.T) {
+	for _, numbered := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			part := func(id RequestID, offset, after int64, final bool) *Reply {
+				r := plainPart(id, offset, after, final)
+				if numbered {
+					r.Place = int(offset) + 1
+				}
+				return r
+			}
+			w, nodes, kill, s, id := inheritingParts(t, part)
+			kill()
+			_, c := goOn(t, nodes[2], s, StreamAt{ClientID: "1", Credit: -1})
+			nodes[2].Deliver(t.Context(), []*Reply{part(id, 2, -1, false), part(id, 3, 2, false)})
+			time.Sleep(45 * time.Second)
+			synctest.Wait()
+			want(t, "for long", got(c), nil)
+			w.bury("a")
+			time.Sleep(time.Second)
+			want(t, "then", got(c), []string{"1.0", "1.1", "1.2", "1.3"})
+			time.Sleep(time.Minute)
+			want(t, "at the deadline", got(c), []string{"1.0", "1.1", "1.2", "1.3", "1:timeout/unknown"})
+		})
+	}
+}
+
+// All has come that others had, and a part is missing still: it is lost, and the client is
+// told so after Limits.Gap. What comes behind it in that time goes with it.
+func TestInheritanceHasAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, nodes, _, s, id := inheriting(t)
+		w.slow = func() time.Duration { return 20 * time.Millisecond }
+		s, c := goOn(t, nodes[2], s, StreamAt{ClientID: "1", Credit: -1})
+		nodes[2].Deliver(t.Context(), []*Reply{plainPart(id, 7, 6, false), plainPart(id, 8, 7, false)})
+		time.Sleep(9 * time.Second)
+		want(t, "in time", got(c), []string{"1.0", "1.1"})
+		time.Sleep(2 * time.Second)
+		want(t, "then", got(c), []string{"1.0", "1.1", "1:internal/unknown"})
 		s.Ack(c, s.seq)
 		synctest.Wait()
 		want(t, "left", w.rows(s.id), 0)
