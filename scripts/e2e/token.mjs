@@ -2,6 +2,9 @@
 // without a token, then with one.
 // Usage: node token.mjs <gateway address> <token>
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 
 const [address, token] = process.argv.slice(2)
@@ -27,6 +30,7 @@ try {
   await shows('#state', 'is not good')
   await enter(`Bearer ${token}`)
   await shows('article h2', 'once')
+  await examples(page, token)
 
   await page.goto(address)
   await shows('#state', 'open') // the tab has its token still
@@ -47,3 +51,22 @@ try {
   await browser.close()
 }
 console.log('token: ok')
+
+/** Every example shows that there is a token, and none what it is; pasted with it, they are answered. */
+async function examples(page, token) {
+  const texts = door => page.evaluate(door => [...document.querySelectorAll(`.call[data-door=${door}] pre`)].map(e => e.textContent), door)
+  const wscat = `node ${join(dirname(fileURLToPath(import.meta.url)), 'node_modules/wscat/bin/wscat')}`
+  const sh = text => execFileSync('script', ['-qec', text, '/dev/null'], { encoding: 'utf8', timeout: 30_000, env: { ...process.env, token } }) // wscat wants a terminal
+  for (const text of [...await texts('curl'), ...await texts('wscat')]) {
+    assert.ok(!text.includes(token), 'an example shows the token')
+    const said = sh(text.replace('npx wscat', wscat).replace('-w 5', '-w 1'))
+    assert.doesNotMatch(said, /unauthorized|"error"/, text)
+  }
+  page.on('dialog', dialog => dialog.accept(token))
+  const session = await page.context().newCDPSession(page)
+  for (const text of await texts('js')) {
+    const ended = await session.send('Runtime.evaluate', { expression: text, replMode: true, awaitPromise: true, allowUnsafeEvalBlockedByCSP: true })
+    assert.equal(ended.exceptionDetails, undefined, text)
+  }
+  await session.detach()
+}

@@ -4,7 +4,7 @@ import { byID, clip, h } from './dom.js';
 import { exampleOf, resolve, tree } from './schema.js';
 import { CALLS } from './snippets.js';
 import './theme.js';
-import { askForToken, authorization } from './token.js';
+import { askForToken, authorization, token } from './token.js';
 
 const DOOR = 'parley-docs-door';
 
@@ -38,7 +38,7 @@ function article(api, { name, path, item }) {
     h('div', { class: 'columns' },
       h('section', {}, h('h3', {}, 'Request'), ...shown(api, request, isView ? 'A key.' : 'Any JSON, or bytes.')),
       h('section', {}, h('h3', {}, 'Reply'), ...shown(api, reply, 'Whatever the service answers.')),
-      h('section', { class: 'wide' }, h('h3', {}, 'Call it'), ...CALLS.map((call) => snippet(call.door, call.text(location, path, name, payload))))));
+      h('section', { class: 'wide' }, h('h3', {}, 'Call it'), ...CALLS.map((call) => snippet(call.door, call.text(location, path, name, payload, Boolean(token())))))));
 }
 
 /** A schema as a tree and as it is. @param {any} api @param {any} schema @param {string} otherwise */
