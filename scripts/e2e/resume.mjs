@@ -1,6 +1,6 @@
 // A person asks a question on the demo page of `parley dev`, kills the node that
 // took it, and sees the answer arrive all the same, once; then loses the socket,
-// reloads the page and duplicates the tab with questions open.
+// reloads the page and duplicates the tab with questions open; and follows events over HTTP.
 // Usage: node resume.mjs <page address> <folder for screenshots>
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -20,6 +20,7 @@ try {
   await answersThoughTheSocketIsDropped(page)
   await answersAcrossAReload(page)
   await duplicateHasItsOwnSession(context, page)
+  await eventsGoOnWithoutAGap(page)
   await relaysAreSeen(page)
   assert.deepEqual(page.complaints, [])
 } finally {
@@ -31,7 +32,7 @@ console.log('resume: ok')
 function watched(page) {
   page.complaints = []
   page.received = []
-  page.on('console', message => { if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|WebSocket connection to/.test(message.text())) page.complaints.push(message.text()) })
+  page.on('console', message => { if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED_ENCODING|WebSocket connection to/.test(message.text())) page.complaints.push(message.text()) })
   page.on('pageerror', error => page.complaints.push(String(error)))
   page.on('websocket', socket => socket.on('framereceived', ({ payload }) => page.received.push(JSON.parse(payload))))
   return page
@@ -112,6 +113,50 @@ async function duplicateHasItsOwnSession(context, page) {
   await shows(twin, '#answered', '"asked": "twin"')
   assert.deepEqual(twin.complaints, [])
   await twin.close()
+}
+
+/** The browser's own EventSource, of a key and of a whole topic, goes on where it was once the node is back that it lost. */
+async function eventsGoOnWithoutAGap(page) {
+  const { nodes } = await (await fetch(new URL('/page.json', address))).json()
+  const isHere = ({ url }) => new URL(url).host === new URL(address).host
+  const [here, other] = [nodes.find(isHere), nodes.find(node => !isHere(node))]
+  const order = `o-${Date.now()}`
+  const checkout = async ({ url }) => {
+    const body = JSON.stringify({ order, customer: 'c-1', items: [{ sku: 'tea', quantity: 2 }] })
+    const answer = await fetch(new URL('/services/checkout', url), { method: 'POST', body, headers: { 'content-type': 'application/json' } })
+    assert.equal((await answer.json()).state, 'VALIDATED')
+  }
+  await page.evaluate(order => {
+    window.followed = ['?key=' + order, ''].map(query => {
+      const got = { states: [], ids: new Set(), missed: 0, opened: 0 }
+      const source = new EventSource('/events/orders.events' + query)
+      source.addEventListener('open', () => got.opened++)
+      source.addEventListener('missed', () => got.missed++)
+      source.addEventListener('message', event => {
+        const data = query ? JSON.parse(event.data) : JSON.parse(event.data).data
+        if (data.order === order) got.states.push(data.state)
+        got.ids.add(event.lastEventId)
+      })
+      return got
+    })
+  }, order)
+  const seen = events => page.waitForFunction(events => window.followed.every(({ states }) => states.length >= events), events, { timeout: 60_000 })
+  await page.waitForFunction(() => window.followed.every(({ opened }) => opened === 1))
+  await checkout(here)
+  await seen(5)
+  await page.getByRole('button', { name: `Kill node ${here.id}` }).click()
+  await page.waitForSelector(`[data-node=${here.id}][data-unit=down]`)
+  await checkout(other) // while nobody follows
+  await page.getByRole('button', { name: `Start again node ${here.id}` }).click()
+  await seen(10)
+  await checkout(other)
+  await seen(15)
+  const once = ['CREATED', 'CHECKED', 'CHECKED', 'CHECKED', 'VALIDATED']
+  for (const { states, ids, missed, opened } of await page.evaluate(() => window.followed.map(got => ({ ...got, ids: got.ids.size })))) {
+    assert.deepEqual(states, [...once, ...once, ...once])
+    assert.deepEqual([missed, opened], [0, 2])
+    assert.ok(ids >= states.length)
+  }
 }
 
 /** A service that does not keep the key answers anywhere: then there are relays. */
