@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -235,11 +236,14 @@ func (c *cluster) awaitRow(service string) {
 	})
 }
 
-// A node that may not make topics ends, and names all that are missing.
+// A node that may not make topics ends, and names all that are missing: those of services,
+// of events, of views and of subscriptions.
 func TestMissingTopics(t *testing.T) {
 	kafka, redis := realServers(t)
 	c := clusterOn(t, kafka, redis, map[string]string{"one": "murmur2", "two": "any"})
 	c.flags = []string{"--kafka.create_topics=false"}
+	c.extra = fmt.Sprintf("  done: {topic: %s, answer: {events: {topic: %s, until: 'true'}}}\n  newest: {answer: {view: {topic: %s}}}\nsubscriptions: {topics: [%s]}\n",
+		c.topic("done"), c.topic("events"), c.topic("states"), c.topic("news"))
 	p := c.launch("a")
 	select {
 	case <-p.exited:
@@ -249,7 +253,7 @@ func TestMissingTopics(t *testing.T) {
 	if code := p.cmd.ProcessState.ExitCode(); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
-	for _, topic := range []string{c.prefix + ".replies", c.topic("one"), c.topic("two")} {
+	for _, topic := range []string{c.prefix + ".replies", c.topic("one"), c.topic("two"), c.topic("done"), c.topic("events"), c.topic("states"), c.topic("news")} {
 		if !strings.Contains(p.output.String(), topic) {
 			t.Errorf("the missing topic %s is not named:\n%s", topic, p.output)
 		}

@@ -120,29 +120,40 @@ func (n *node) verify(ctx context.Context) error {
 	return n.auth.Run(ctx)
 }
 
+// ensureTopics makes sure that all topics are there, and names all that are not. It may
+// be called by several at once.
 func (n *node) ensureTopics(ctx context.Context) error {
-	k := n.cfg.Kafka
-	topics := []kafka.Topic{{
-		Name: k.ReplyTopic, Partitions: int32(k.ReplyPartitions), Replication: int16(k.Replication), Retention: time.Duration(k.ReplyRetention),
-		RecordBytes: int(n.cfg.Sessions.Frame) + recordOverhead,
-	}}
-	for _, s := range n.router.Services() {
-		if s.Topic == "" {
-			continue // a view
-		}
-		topics = append(topics, kafka.Topic{Name: s.Topic, Replication: int16(k.Replication), RecordBytes: int(n.cfg.Sessions.Frame) + recordOverhead})
-		if events := n.cfg.Services[s.Name].Answer.Events.Topic; events != "" {
-			topics = append(topics, kafka.Topic{Name: events, Replication: int16(k.Replication)})
-		}
-	}
-	for _, topic := range n.cfg.Subscriptions.Topics {
-		topics = append(topics, kafka.Topic{Name: topic, Replication: int16(k.Replication)})
-	}
-	limits, err := kafka.EnsureTopics(ctx, n.broker, k.CreateTopics, topics)
+	limits, err := kafka.EnsureTopics(ctx, n.broker, n.cfg.Kafka.CreateTopics, n.topics())
 	if err == nil {
 		n.producer.SetLimits(limits)
 	}
 	return err
+}
+
+// topics are those that the node needs, each once. That of a view is compacted, whatever
+// else it is for.
+func (n *node) topics() (all []kafka.Topic) {
+	k := n.cfg.Kafka
+	seen := make(map[string]bool)
+	add := func(t kafka.Topic) {
+		if t.Name != "" && !seen[t.Name] {
+			seen[t.Name], t.Replication = true, int16(k.Replication)
+			all = append(all, t)
+		}
+	}
+	record := int(n.cfg.Sessions.Frame) + recordOverhead
+	add(kafka.Topic{Name: k.ReplyTopic, Partitions: int32(k.ReplyPartitions), Retention: time.Duration(k.ReplyRetention), RecordBytes: record})
+	for topic := range n.views {
+		add(kafka.Topic{Name: topic, Compact: true})
+	}
+	for _, s := range n.router.Services() {
+		add(kafka.Topic{Name: s.Topic, RecordBytes: record})
+		add(kafka.Topic{Name: n.cfg.Services[s.Name].Answer.Events.Topic})
+	}
+	for _, topic := range n.cfg.Subscriptions.Topics {
+		add(kafka.Topic{Name: topic})
+	}
+	return all
 }
 
 // recordOverhead is how much larger than its payload a record may be: a client's

@@ -72,7 +72,7 @@ func (n *node) readViews(ctx context.Context) error {
 	if len(n.views) == 0 {
 		return nil
 	}
-	if err := untilKafka(ctx, n.log, n.ensureViewTopics); err != nil {
+	if err := untilKafka(ctx, n.log, n.ensureTopics); err != nil {
 		return err
 	}
 	running, ctx := errgroup.WithContext(ctx)
@@ -80,14 +80,4 @@ func (n *node) readViews(ctx context.Context) error {
 		running.Go(func() error { return v.Run(ctx) })
 	}
 	return running.Wait()
-}
-
-func (n *node) ensureViewTopics(ctx context.Context) error {
-	k := n.cfg.Kafka
-	var topics []kafka.Topic
-	for topic := range n.views {
-		topics = append(topics, kafka.Topic{Name: topic, Replication: int16(k.Replication), Compact: true})
-	}
-	_, err := kafka.EnsureTopics(ctx, n.broker, k.CreateTopics, topics)
-	return err
 }
