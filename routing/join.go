@@ -8,7 +8,7 @@ import (
 // A call whose idempotency key has a request already joins that: it is told what its
 // first caller is told, and not before Kafka has said it. Who makes the request, be it
 // this node or another, notes Kafka's word in the table; one that dies before it has is
-// waited for in vain, for Limits.Join.
+// waited for in vain, for Limits.Join and once: who has waited notes that nobody knows.
 
 // joined is a call's wait for Kafka's word on the request that it joins.
 type joined struct {
@@ -43,6 +43,7 @@ func (k *keeping) collected(c Collected) {
 // joinNoLonger gives up: the node that makes the request is gone, or cannot say.
 func (k *keeping) joinNoLonger() {
 	if k.from.waiters.remove(&k.joins.waiter) {
+		k.from.table.Heard(k.joins.ID, Doubtful, k)
 		k.joinedTo(k.joins.ID, inDoubt())
 	}
 }

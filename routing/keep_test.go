@@ -206,10 +206,24 @@ func TestJoinedOutliveItsNode(t *testing.T) {
 		out := &topic{}
 		a, kill := w.start(t, "a", out, Limits{})
 		b, _ := w.start(t, "b", &topic{}, Limits{Join: 15 * time.Second})
-		go func() { _, _ = a.Keep(t.Context(), keyed("", "k", "x"), nil) }()
-		synctest.Wait()
-		id := out.last().ID
+		ids := make([]RequestID, 2)
+		for i, key := range []string{"answered", "k"} {
+			go func() { _, _ = a.Keep(t.Context(), keyed("", key, "x"), nil) }()
+			synctest.Wait()
+			ids[i] = out.last().ID
+		}
+		id := ids[1]
 		kill()
+		told := make(chan *Error, 1)
+		go func() {
+			_, err := b.Keep(t.Context(), keyed("", "answered", "x"), nil)
+			told <- err
+		}()
+		time.Sleep(time.Second)
+		want(t, "told", len(told), 0)
+		b.Deliver(t.Context(), []*Reply{answer(ids[0], 0)})
+		want(t, "word", word(<-told), "")
+
 		c := &client{}
 		s, _ := b.Open(t.Context(), OpenSession{Sink: c, Acks: true})
 		if _, err := s.Submit(&Call{ClientID: "1", Service: "orders", Body: []byte("x"), IdempotencyKey: "k", Timeout: time.Minute}, nil); err != nil {
@@ -225,15 +239,13 @@ func TestJoinedOutliveItsNode(t *testing.T) {
 		want(t, "on the socket", strings.Join(positions(c, "1"), " "), "unavailable")
 		want(t, "accepted", len(c.accepted), 0)
 
-		told := make(chan *Error, 1)
-		go func() {
-			_, err := b.Keep(t.Context(), keyed("", "k", "x"), nil)
-			told <- err
-		}()
-		time.Sleep(time.Second)
-		want(t, "told", len(told), 0)
+		began = time.Now()
+		_, err = b.Keep(t.Context(), keyed("", "k", "x"), nil)
+		want(t, "the next one", word(err), Unavailable)
+		want(t, "knows at once", time.Since(began), 0)
 		b.Deliver(t.Context(), []*Reply{answer(id, 0)})
-		want(t, "word", word(<-told), "")
+		synctest.Wait()
+		want(t, "with a reply", keepOne(t, b, keyed("", "k", "x"), ""), id)
 		s.Close()
 		want(t, "in flight", b.OpenRequests(), 0)
 		want(t, "wait", b.Waiting(), 0)

@@ -29,7 +29,8 @@ type Results interface {
 	// Conclude gives kept requests an outcome that is no reply, unless they have one.
 	Conclude(ctx context.Context, ends []Conclusion) []error
 	// Heard notes soon what Kafka has said of a kept request, for those who join it by
-	// its key, and tells once that is written, perhaps more than once. It does not block.
+	// its key, and tells once that is written, perhaps more than once. That it has Arrived
+	// stays so. It does not block.
 	Heard(id RequestID, word Arrival, tell Claimed)
 }
 
@@ -90,7 +91,7 @@ const (
 type Arrival uint8
 
 const (
-	Unheard  Arrival = iota // its node has not said so, and may be gone
+	Unheard  Arrival = iota // its node has not said, and may be gone
 	Arrived                 // Kafka has it
 	Doubtful                // it may have it: only a reply will tell
 )

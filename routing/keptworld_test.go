@@ -104,7 +104,7 @@ func (v view) Heard(id RequestID, word Arrival, tell Claimed) {
 	cut := v.cut()
 	session, _, _ := id.Split()
 	v.mu.Lock()
-	if e := v.sessions[session]; e != nil && !cut {
+	if e := v.sessions[session]; e != nil && !cut && e.heard != Arrived {
 		e.heard = word
 	}
 	v.mu.Unlock()

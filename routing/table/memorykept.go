@@ -158,7 +158,7 @@ func (m *memoryKept) note(id routing.RequestID, word routing.Arrival) {
 	session, _, _ := id.Split()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if k := m.of[session]; k != nil && k.ID == id {
+	if k := m.of[session]; k != nil && k.ID == id && k.heard != routing.Arrived {
 		k.heard = word
 	}
 }

@@ -174,6 +174,8 @@ var kept = []story{
 		for range cap(noted) {
 			<-noted
 		}
+		b.Heard(sure.ID, routing.Doubtful, noted)
+		<-noted
 		want(t, "sure", collectOne(t, b, sure.ID, "ann", 0).Arrival, routing.Arrived)
 		want(t, "doubted", collectOne(t, b, doubted.ID, "ann", 0).Arrival, routing.Doubtful)
 		want(t, "another salt", collectOne(t, b, quiet.ID, "ann", 0).Arrival, routing.Unheard)
