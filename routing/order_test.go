@@ -310,3 +310,29 @@ func TestWhatAClientHasIsKnownLater(t *testing.T) {
 		want(t, "rows", w.rows(s.id), 0)
 	})
 }
+
+// A client acknowledges at another node what this one has delivered too, and comes back
+// before this one has heard. What this one then notes of the stream, as its client comes
+// and as it acknowledges, is no less than what the other has noted: the next owner counts
+// on from there.
+func TestProgressOnlyGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, nodes, _, s, id := inheriting(t)
+		w.deaf = map[NodeID]bool{"a": true}
+		s2, c := goOn(t, nodes[2], s, StreamAt{ClientID: "1", Credit: -1})
+		for n := range 2 {
+			r := plainPart(id, int64(n), -1, false)
+			r.Place = n + 1
+			nodes[2].DeliverRelayed([]*Reply{r})
+		}
+		s2.Ack(c, 2)
+		s, c = goOn(t, nodes[0], s, StreamAt{ClientID: "1", Next: 5, Credit: -1})
+		for range 2 {
+			for _, row := range w.sessions[s.id].rows {
+				want(t, "noted", *row.Had, Progress{Parts: 2, Newest: answer(id, 1).From, Said: 5})
+			}
+			s.Ack(c, 1)
+			synctest.Wait()
+		}
+	})
+}

@@ -287,9 +287,16 @@ func (s *Session) ackedLocked(n uint64, had *Progress) {
 	}
 }
 
-// keep takes from an older progress what the newer one does not say.
+// keep takes from an older progress what the newer one does not say. That may be less:
+// what is acknowledged here may have been at another node, with more, before.
 func (p *Progress) keep(old *Progress) {
-	if old != nil && old.Said > p.Parts {
+	if old == nil {
+		return
+	}
+	if old.Parts > p.Parts {
+		p.Parts, p.Newest = old.Parts, old.Newest
+	}
+	if old.Said > p.Parts {
 		p.Said = old.Said
 	}
 }
@@ -300,12 +307,17 @@ func (s *Session) catchUpLocked(o *open, had *Progress) {
 	if had != nil && had.Said > 0 {
 		o.streamed().has = max(o.stream.has, had.Said)
 	}
-	if had == nil || had.Parts <= o.parts {
+	if had == nil {
+		return
+	}
+	st := o.streamed()
+	if st.had == nil || st.had.Parts < had.Parts { // or this node would note less, in time
+		st.had = had
+	}
+	if had.Parts <= o.parts {
 		return
 	}
 	o.parts, o.newest = had.Parts, had.Newest
-	st := o.streamed()
-	st.had = had
 	for len(st.waiting) > 0 && st.waiting[0].Part && st.waiting[0].N < had.Parts {
 		if u := st.waiting[0]; u.Reply != nil {
 			u.Reply.done()
