@@ -92,11 +92,15 @@ func unanswered(standing routing.Standing, ending bool) *routing.Error {
 	return &routing.Error{Word: routing.Timeout, Message: "the service did not answer in time: its answer is kept", Outcome: routing.Unknown, Retry: true}
 }
 
-// refuseKeeping answers a call that was not kept, or is not known to be in the topic.
+// refuseKeeping answers a call that was not kept, or is not known to be in the topic: then
+// its answer will tell, where it can be collected.
 func (s *Server) refuseKeeping(w http.ResponseWriter, r *http.Request, e *routing.Error, id routing.RequestID) {
 	status := 0
 	if e.Word == routing.DuplicateID {
 		status = http.StatusUnprocessableEntity // as the draft on the header has it
+	}
+	if id != "" {
+		w.Header().Set("Location", resultsPath+string(id))
 	}
 	s.logProblem(r, e, id)
 	s.writeProblem(w, status, e, id)

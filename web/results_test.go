@@ -242,3 +242,29 @@ func TestWaitersLeaveAndDrain(t *testing.T) {
 		}
 	})
 }
+
+// Nobody knows whether Kafka has a request: its caller, and who asks for the same, are told
+// so, and where its answer will be if there is one.
+func TestKeptInDoubt(t *testing.T) {
+	g := newGateway(t, nil)
+	g.topic.fail = &routing.Error{Word: routing.Unavailable, Message: "told so", Outcome: routing.Unknown, Retry: true}
+	var at string
+	for range 2 {
+		w := g.do("POST", "/services/echo", strings.NewReader("1"), "Prefer: respond-async", "Idempotency-Key: k")
+		p := problemOf(t, w)
+		if w.Code != 503 || p.Outcome != routing.Unknown || at != "" && w.Header().Get("Location") != at {
+			t.Errorf("got %d %s %v", w.Code, w.Body, w.Header())
+		}
+		at = w.Header().Get("Location")
+	}
+	if len(g.topic.written) != 1 {
+		t.Errorf("%d requests in the topic", len(g.topic.written))
+	}
+	g.topic.reply(g.topic.written[0], &routing.Reply{Final: true, Body: []byte("2")})
+	if w := g.do("GET", at+"?wait=5", nil); w.Code != 200 || w.Body.String() != "2" {
+		t.Errorf("collected: %d %s", w.Code, w.Body)
+	}
+	if w := g.do("POST", "/services/echo", strings.NewReader("1"), "Prefer: respond-async", "Idempotency-Key: k"); w.Code != 202 || w.Header().Get("Location") != at {
+		t.Errorf("again: %d %s", w.Code, w.Body)
+	}
+}
