@@ -43,6 +43,7 @@ type consumer struct {
 
 	client atomic.Pointer[kgo.Client] // nil before Run
 	limits lineLimits
+	came   atomic.Bool     // partitions have come; taken back by a role that cares
 	nudged chan struct{}   // has room for one
 	asked  chan struct{}   // has room for one: a join is on its way
 	room   chan struct{}   // has room for one: a crowded partition has room again

@@ -36,9 +36,12 @@ type Feeds interface {
 	Subscribers(ctx context.Context, feeds []routing.Feed) ([][]routing.SessionID, error)
 }
 
-// EventSink takes the events that answer requests. routing.Router is one.
+// EventSink takes the events that answer requests, and pushes. routing.Router is one.
 type EventSink interface {
 	Deliver(ctx context.Context, replies []*routing.Reply)
+	// CatchUp is called before the first events of partitions that came are delivered.
+	// It may block, for a moment.
+	CatchUp(ctx context.Context)
 }
 
 // EventsOptions are what Events is made of, besides where Kafka is: what a member of
@@ -228,6 +231,9 @@ func (e *Events) deliver(ctx context.Context) {
 	}
 	pushes, ok := e.pushes(ctx)
 	if replies = append(replies, pushes...); ok && len(replies) > 0 {
+		if e.came.CompareAndSwap(true, false) {
+			e.o.To.CatchUp(ctx)
+		}
 		e.o.To.Deliver(ctx, replies)
 	}
 }

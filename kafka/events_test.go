@@ -305,7 +305,8 @@ func (s subscribers) Subscribers(_ context.Context, feeds []routing.Feed) ([][]r
 }
 
 // An event is pushed to every session that has subscribed to its key, and may answer a
-// request at the same time; it is committed when all of them have it.
+// request at the same time; it is committed when all of them have it. A push says which one
+// its reader has made for the session before. The first come when the node has caught up.
 func TestEventsArePushed(t *testing.T) {
 	k := newKafka(t)
 	topic := k.topic(t, "events", 1)
@@ -320,6 +321,12 @@ func TestEventsArePushed(t *testing.T) {
 	seen := make(map[routing.RequestID]string)
 	for _, r := range got.all() {
 		seen[r.ID] = string(r.Body)
+		if before := map[int64]int64{1: 0, 2: 2}[r.From.Offset]; r.ID != "S.1" && r.After != before {
+			t.Errorf("%s stands behind %d, want %d", r.ID, r.After, before)
+		}
+	}
+	if n := got.caughtUp.Load(); n != 1 {
+		t.Errorf("caught up %d times", n)
 	}
 	second, third := routing.RecordAt{Topic: topic, Offset: 1}, routing.RecordAt{Topic: topic, Offset: 2}
 	for id, body := range map[routing.RequestID]string{

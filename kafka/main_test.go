@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -246,6 +247,8 @@ type heap struct {
 	replies []*routing.Reply
 	homes   *routing.Homes
 	news    chan struct{} // told, without waiting, of each delivery and of each SetHomes
+
+	caughtUp atomic.Int32
 }
 
 func newHeap() *heap { return &heap{news: make(chan struct{}, 1)} }
@@ -256,6 +259,8 @@ func (h *heap) Deliver(_ context.Context, replies []*routing.Reply) {
 	h.mu.Unlock()
 	h.tell()
 }
+
+func (h *heap) CatchUp(context.Context) { h.caughtUp.Add(1) }
 
 func (h *heap) SetHomes(homes *routing.Homes) {
 	h.mu.Lock()

@@ -40,6 +40,7 @@ func (r *consumer) assigned(ctx context.Context, client *kgo.Client, added map[s
 		r.rewindLaterLocked()
 	}
 	if len(gained) > 0 {
+		r.came.Store(true)
 		r.log.Info("partitions assigned", "group", r.options.Group, "gained", len(gained), "owned", len(r.owned))
 	}
 }

@@ -29,7 +29,7 @@ type partition struct {
 	rewound time.Time // what consumer.Rewind set it back to; guarded by consumer.mu
 	*holding
 
-	trail routing.Trail // of its replies; belongs to the goroutine that polls
+	trail routing.Trail // of its replies or pushes; belongs to the goroutine that polls
 }
 
 // holding is what an ownership keeps through a rewind.

@@ -90,6 +90,7 @@ func (e *Events) push(replies []*routing.Reply, t *told, to []routing.SessionID)
 		_ = decodeReply(t.record, reply) // nobody asked: it names no request
 		reply.ID, reply.Final, reply.Err, reply.Status = routing.PushID(session, at), true, nil, 0
 		reply.Headers = []routing.Header{{Key: routing.PushKey, Value: t.record.Key}}
+		t.p.trail.Tell(session, reply)
 		reply.Consumed, reply.ConsumedBy = t.at, e.options.Node
 		reply.Receipt, reply.Token = t.from.wait(routing.Entity{}, "")
 		replies = append(replies, reply)

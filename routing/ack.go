@@ -172,6 +172,7 @@ func (s *Session) trimLocked(seq uint64) {
 			s.router.wheel.disarm(&s.patience)
 		}
 	}
+	s.takeWaitingPushesLocked()
 }
 
 // sessionPatience is a session as the timer of its patience sees it: a client
@@ -237,7 +238,9 @@ func (s *Session) keepBothLocked(reply *Reply) bool {
 	if u == nil || u.safe || u.Reply == nil {
 		return false
 	}
-	u.Reply = reply.under(twins{u.Reply, reply})
+	both := reply.under(twins{u.Reply, reply})
+	both.After = max(reply.After, u.Reply.After)
+	u.Reply = both
 	return true
 }
 

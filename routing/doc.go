@@ -38,7 +38,7 @@
 // interfaces that others fill. submit.go is the way in, deliver.go and relay.go the way back,
 // ack.go, hold.go, resume.go, look.go and reclaim.go what makes it survive. order.go
 // puts the parts of a streamed answer in order, trail.go, inherit.go and handing.go where they have no
-// numbers; stream.go lets them wait for a client
+// numbers, feedorder.go and afield.go events that are pushed; stream.go lets them wait for a client
 // that is not ready. entity.go is for services that events answer, cancel.go tells services that nobody waits any longer. fence.go
 // keeps a process silent that slept. kept.go has the nouns of kept requests, keep.go
 // makes them, join.go has others with the same key wait for Kafka's word, await.go and
@@ -156,6 +156,10 @@
 // The same record is delivered once, but settled with every place that it came from, be it
 // that one copy was put aside and another delivered: one may be from a time in which this
 // node owned its partition, which means nothing any more.
+//
+// Events that are pushed are put in order like parts without numbers, a partition at a
+// time, see feedorder.go. A subscriber that comes back says how far it is by the newest
+// event that it has (Last-Event-ID), so one that came behind it would be missed.
 //
 // A part without credit waits with its request, not in Session.unacked: it counts
 // neither for Limits.Unacked nor for the socket. After Limits.Patience it is held as

@@ -37,6 +37,9 @@ type feeds struct {
 	of     map[Feed]bool // true once the table has it
 	past   map[stretch]*past
 	missed int // dropped since the last that was delivered
+
+	waits, bytes int   // pushes that wait for others, and their size
+	gap          timer // fires when these have been missing for too long
 }
 
 // PushKey is the header of a push in which its event's key travels.
@@ -230,6 +233,7 @@ func (s *Session) unfeedLocked(feed Feed) {
 func (s *Session) dropFeedsLocked() {
 	if s.feeds != nil {
 		s.router.following.Add(-int64(len(s.feeds.of)))
+		s.router.wheel.disarm(&s.feeds.gap)
 		s.feeds = nil
 	}
 }
@@ -245,48 +249,78 @@ func feedOf(push *Reply) Feed {
 	return feed
 }
 
-// takePushLocked hands the sink an event that the session has subscribed to.
+// takePushLocked takes an event that the session has subscribed to.
 func (s *Session) takePushLocked(reply *Reply, path Path) {
 	r := s.router
-	feed := feedOf(reply)
 	switch {
 	case s.keepBothLocked(reply):
 		r.observer.Count(Drops, string(DropDuplicate))
 		return
-	case s.findLocked(reply) != nil, s.hadLocked(reply.From):
+	case s.findLocked(reply) != nil, s.findWaitingLocked(reply) != nil, s.hadLocked(reply.From):
 		r.drop(reply, DropDuplicate)
 		return
-	case s.feeds == nil || !s.hasFeedLocked(feed) && !s.hasFeedLocked(feed.whole()):
-		r.drop(reply, DropUnsubscribed)
-		r.table.Unsubscribe(Subscription{s.id, feed})
-		if r.whole[feed.Topic] {
-			r.table.Unsubscribe(Subscription{s.id, feed.whole()})
-		}
-		return
-	case defectDropPush && reply.From.Offset%7 == 0:
-		r.drop(reply, DropUnread)
-		return
-	case len(reply.Body) > r.limits.Reply:
-		s.feeds.missed++
-		r.drop(reply, DropTooLarge)
-		return
-	case len(s.unacked) >= maxPushes, !s.acks && s.bytes > r.limits.Unacked:
-		s.feeds.missed++
-		r.drop(reply, DropUnread)
+	case s.feeds == nil:
+		s.unwantedLocked(reply)
 		return
 	}
-	r.observer.Count(Replies, string(path))
 	_, n, _ := reply.ID.Split()
 	now := time.Now()
-	u := unacked{n: n, from: reply.From, since: now, at: now, bytes: len(reply.Body) + pushOverhead}
-	u.Delivery = Delivery{ID: reply.ID, Reply: reply, Push: &Push{feed, s.feeds.missed}}
+	e := earlyPush{unacked{n: n, from: reply.From, since: now, at: now, bytes: len(reply.Body) + pushOverhead}, path}
+	e.Delivery = Delivery{ID: reply.ID, Reply: reply}
+	p := s.pastLocked(reply.From)
+	if s.missesPushLocked(p, reply) || s.feeds.waits > 0 && s.crowdedLocked() {
+		s.keepPushLocked(p, e)
+		return
+	}
+	s.givePushLocked(p, e)
+	s.closePushesLocked(p)
+}
+
+// givePushLocked hands the sink an event whose turn it is, and tells whether the session
+// may have it.
+func (s *Session) givePushLocked(p *past, e earlyPush) bool {
+	r, reply := s.router, e.Reply
+	feed := feedOf(reply)
+	p.pass(reply.From.Offset)
+	var why Drop
+	switch {
+	case !s.hasFeedLocked(feed) && !s.hasFeedLocked(feed.whole()):
+		s.unwantedLocked(reply)
+		return false
+	case defectDropPush && reply.From.Offset%7 == 0:
+		r.drop(reply, DropUnread)
+		return false
+	case len(reply.Body) > r.limits.Reply:
+		why = DropTooLarge
+	case s.crowdedLocked():
+		why = DropUnread
+	}
+	if why != "" {
+		s.feeds.missed++
+		r.drop(reply, why)
+		return false
+	}
+	r.observer.Count(Replies, string(e.path))
+	e.at, e.Push = time.Now(), &Push{feed, s.feeds.missed}
 	s.feeds.missed = 0
-	s.noteLocked(reply.From)
+	p.add(reply.From.Offset)
 	s.seq++
-	u.Seq = s.seq
-	s.awaitAckLocked(u)
+	e.Seq = s.seq
+	s.awaitAckLocked(e.unacked)
 	if s.sink != nil {
-		s.sink.Deliver(u.Delivery)
+		s.sink.Deliver(e.Delivery)
+	}
+	return true
+}
+
+// unwantedLocked drops an event that the session has not subscribed to, or does not any
+// longer.
+func (s *Session) unwantedLocked(reply *Reply) {
+	r, feed := s.router, feedOf(reply)
+	r.drop(reply, DropUnsubscribed)
+	r.table.Unsubscribe(Subscription{s.id, feed})
+	if r.whole[feed.Topic] {
+		r.table.Unsubscribe(Subscription{s.id, feed.whole()})
 	}
 }
 

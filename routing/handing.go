@@ -33,7 +33,7 @@ func (r *Router) handOver(session SessionID, epoch uint64) *handing {
 		}
 		all.of[session] = h
 	}
-	h.left++
+	h.left += 1 + r.afield.tell(h)
 	h.epoch = max(h.epoch, epoch)
 	return h
 }

@@ -62,6 +62,9 @@ func (r *Router) holdBatch(ctx context.Context, batch []Holding) (failed []Holdi
 		default:
 			h.Reply.done()
 		}
+		if h.stray && v.Fate != Failed {
+			r.afield.went(h.Reply)
+		}
 	}
 	return failed, why
 }

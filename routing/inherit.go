@@ -29,6 +29,9 @@ func (s *Session) inheritLocked() {
 	for _, o := range s.open {
 		o.moved = true
 	}
+	if s.feeds != nil {
+		s.eachPastLocked(func(p *past) { p.known = false })
+	}
 }
 
 // inheritsLocked tells whether replies to a request may still come from former owners of
@@ -42,9 +45,10 @@ func (o *open) inheritsLocked() bool {
 	return came != nil && o.submitted.Before(*came)
 }
 
-// catchUp waits for what the former owners of partitions have sent, and remembers if that
-// has not come.
-func (r *Router) catchUp(ctx context.Context) {
+// CatchUp waits for what the former owners of partitions have sent, and remembers if that
+// has not come. Whoever reads partitions calls it when some have come, before it delivers
+// what it has read of them. It blocks for a moment at the longest.
+func (r *Router) CatchUp(ctx context.Context) {
 	if now := time.Now(); r.table.CatchUp(ctx) {
 		r.behind.Store(nil)
 	} else {
@@ -148,6 +152,9 @@ func (h *heir) waits() bool {
 			return true
 		}
 	}
+	if h.feeds != nil && h.feeds.waits > 0 {
+		return true
+	}
 	h.of.asked = false
 	return false
 }
@@ -174,6 +181,7 @@ func (s *Session) orderLocked() {
 	for _, o := range s.openLocked() {
 		s.reorderLocked(o)
 	}
+	s.takeWaitingPushesLocked()
 }
 
 // reorderLocked does so for one request, and tells whether something waits still. The

@@ -97,6 +97,7 @@ func (s *Session) aheadLocked(e early) bool {
 	case s.resumers > 0:
 		s.early = append(s.early, e)
 	default:
+		s.router.afield.goes(e.Reply)
 		s.router.holds.put(Holding{Session: s.id, Epoch: e.epoch, Reply: e.Reply, stray: true})
 	}
 	return true

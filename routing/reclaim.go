@@ -30,9 +30,13 @@ func (r *Router) Reclaimed(id SessionID, epoch uint64, held []*Reply) {
 func (s *Session) takeHeldLocked(reply *Reply) {
 	s.takeLocked(reply, PathHeld)
 	_, n, _ := reply.ID.Split()
+	waiting := s.findEarlyPushLocked(reply.From)
 	switch last := len(s.unacked) - 1; {
 	case !s.acks: // what is written counts, and a session that dies with its node needs no more
 		s.router.table.Unhold(reply.ID)
+	case waiting != nil && isPush(n):
+		waiting.asked, waiting.safe = true, true
+		waiting.Reply.done()
 	case last >= 0 && s.unacked[last].Reply == reply:
 		s.safeLocked(&s.unacked[last])
 	case s.waitsLocked(n):

@@ -26,18 +26,19 @@ func (r *Router) Deliver(ctx context.Context, replies []*Reply) {
 		return
 	}
 	if r.gained.Load() && r.gained.CompareAndSwap(true, false) {
-		r.catchUp(ctx)
+		r.CatchUp(ctx)
 	}
 	for _, reply := range replies {
-		session, _, ok := reply.ID.Split()
+		session, n, ok := reply.ID.Split()
 		if !ok {
 			r.drop(reply, DropUnknownRequest)
 			continue
 		}
-		if s := r.session(session); s != nil {
+		if s := r.session(session); s != nil && !(isPush(n) && r.afield.has(session)) {
 			s.deliver(early{Reply: reply}, PathHome)
 			continue
 		}
+		r.afield.goes(reply)
 		select {
 		case r.strangers <- reply:
 			r.crowded(stretch{reply.From.Topic, reply.From.Partition})
@@ -62,7 +63,10 @@ func (r *Router) DeliverRelayed(replies []*Reply) {
 
 // reroute sends a reply that is here to wherever its session is. It does not
 // block; what waits is bounded by the sessions that had it.
-func (r *Router) reroute(reply *Reply) { r.astray.put(reply) }
+func (r *Router) reroute(reply *Reply) {
+	r.afield.goes(reply)
+	r.astray.put(reply)
+}
 
 // forward hands the replies that have to be routed anew to the relay, until ctx ends.
 func (r *Router) forward(ctx context.Context) {
@@ -171,6 +175,12 @@ func (r *Router) gather(ctx context.Context, p *parked) (batch []*Reply, ok bool
 
 // settle carries out a verdict, and tells whether the reply must be routed again.
 func (r *Router) settle(reply *Reply, v Verdict) (again bool) {
+	strays := false
+	defer func() {
+		if !again && !strays {
+			r.afield.went(reply)
+		}
+	}()
 	switch v.Fate {
 	case Relayed:
 		Pass(PointRelayed)
@@ -189,6 +199,7 @@ func (r *Router) settle(reply *Reply, v Verdict) (again bool) {
 			return false
 		}
 		// It was this node's before a restart, or is about to be resumed here.
+		strays = true
 		r.holds.put(Holding{Session: session, Epoch: v.Epoch, Reply: reply, stray: true})
 	case Dropped:
 		if session, n, _ := reply.ID.Split(); v.Drop == DropUnknownRequest && isPush(n) {

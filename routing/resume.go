@@ -271,6 +271,9 @@ func (s *Session) redeliverLocked(held []*Reply) {
 			s.takeEarlyLocked(early{Reply: reply, held: true})
 		}
 	}
+	if s.waits > 0 {
+		s.armPatienceLocked(time.Now())
+	}
 }
 
 func (s *Session) redeliverOldLocked(old []unacked) {

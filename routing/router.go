@@ -41,7 +41,7 @@ type Limits struct {
 	Unacked      int           // bytes of replies that a session keeps in memory: 1 MiB
 	Stream       int           // bytes of a streamed answer that wait for a client which is not ready: 16 MiB
 	Streams      int           // bytes of all of them on a node: 256 MiB
-	Gap          time.Duration // a part of a stream may be so much later than those behind it: 10 s
+	Gap          time.Duration // a part of a stream, or an event, may be so much later than those behind it: 10 s
 	Kept         int           // kept requests of the cluster: 100,000
 	Keep         time.Duration // how long a request is kept: 1 h
 	Waiters      int           // who wait for kept requests at a node: 10,000
@@ -90,6 +90,7 @@ type Router struct {
 	gained    atomic.Bool               // partitions have come since the last Deliver
 	behind    atomic.Pointer[time.Time] // when partitions came, while what their former owners sent has not; nil: it has
 	strangers chan *Reply               // replies for other nodes, on their way to the table
+	afield    afield                    // of these and those, pushes
 	astray    *queue[*Reply]            // replies whose session has left this node
 	holds     *queue[Holding]           // replies to be held
 	heirs     *queue[heir]              // sessions that wait for what their former owners have

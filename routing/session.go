@@ -88,7 +88,7 @@ type Session struct {
 	feeds    *feeds       // nil until it subscribes to something
 	early    []early      // replies that came while the session was resuming, or for requests that may yet be known
 
-	waits  int     // deliveries for which clients are not ready: they are with their open requests
+	waits  int     // deliveries for which clients are not ready, with their open requests, and pushes that wait for others
 	finals *finals // where its newest streams have ended; nil without any
 
 	seq      uint64    // of the newest delivery to the sink
@@ -216,12 +216,16 @@ func (s *Session) closeLocked(recall bool) {
 			}
 		}
 	}
-	for i := range s.unacked {
-		if u := &s.unacked[i]; u.Reply != nil && !u.safe {
+	lose := func(u *unacked) {
+		if u.Reply != nil && !u.safe {
 			u.Reply.done()
 			s.router.dropped(DropSessionGone)
 		}
 	}
+	for i := range s.unacked {
+		lose(&s.unacked[i])
+	}
+	s.eachEarlyPushLocked(lose)
 	for _, e := range s.early {
 		s.router.drop(e.Reply, DropSessionGone)
 	}

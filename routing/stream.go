@@ -170,7 +170,8 @@ func (s *Session) emptyLocked(o *open) {
 	st.waiting, st.ahead, st.outcome = nil, nil, ""
 }
 
-// eachWaitingLocked calls do for all that waits for clients to be ready.
+// eachWaitingLocked calls do for all that waits for clients to be ready, and for all
+// pushes that wait for others.
 func (s *Session) eachWaitingLocked(do func(u *unacked)) {
 	if s.waits == 0 {
 		return
@@ -182,12 +183,16 @@ func (s *Session) eachWaitingLocked(do func(u *unacked)) {
 			}
 		}
 	}
+	s.eachEarlyPushLocked(do)
 }
 
 // findWaitingLocked answers the delivery of a reply's record that waits for its
-// client to be ready; nil where there is none.
+// client to be ready, or for what stands before it; nil where there is none.
 func (s *Session) findWaitingLocked(reply *Reply) *unacked {
 	_, n, _ := reply.ID.Split()
+	if isPush(n) {
+		return s.findEarlyPushLocked(reply.From)
+	}
 	if o := s.open[n]; o != nil && o.stream != nil {
 		for i := range o.stream.waiting {
 			if u := &o.stream.waiting[i]; u.ID == reply.ID && u.from == reply.From {

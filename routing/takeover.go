@@ -37,11 +37,15 @@ func (s *Session) leaveLocked(why Leaving, reroute bool) {
 	if reroute {
 		to = s.router.handOver(s.id, s.taken)
 	}
-	for i := range s.unacked {
-		if u := &s.unacked[i]; u.Reply != nil && !u.safe && reroute {
+	pass := func(u *unacked) {
+		if u.Reply != nil && !u.safe && reroute {
 			to.pass(u.Reply)
 		}
 	}
+	for i := range s.unacked {
+		pass(&s.unacked[i])
+	}
+	s.eachEarlyPushLocked(pass)
 	for _, o := range s.openLocked() {
 		if left := o.leftLocked(); reroute {
 			for _, reply := range left {

@@ -5,11 +5,15 @@ import "hash/maphash"
 // trailStreams is about how many streams a Trail remembers: the newest.
 const trailStreams = 2048
 
+// trailSessions is how many sessions it remembers that events were pushed to.
+const trailSessions = 1 << 16
+
 // Trail is what the reader of a partition remembers of answers in parts that carry no
 // numbers: where the newest of each stands. It begins where the reader does, and knows
 // nothing of what stands before. The zero value is one. It belongs to one goroutine.
 type Trail struct {
 	newest, older map[uint64]int64 // offset + 1, by a hash of the request's id; older is given up as newest fills
+	told          map[uint64]int64 // offset + 1 of the newest push, by a hash of the session's id
 }
 
 var trailSeed = maphash.MakeSeed()
@@ -39,4 +43,15 @@ func (t *Trail) Mark(r *Reply) {
 		t.newest = make(map[uint64]int64)
 	}
 	t.newest[key] = r.From.Offset + 1
+}
+
+// Tell tells a push which one to the same session stands before it, where that is known:
+// Reply.After. It is called with the pushes of one partition in the order of its events.
+func (t *Trail) Tell(session SessionID, push *Reply) {
+	key := maphash.String(trailSeed, string(session))
+	push.After = t.told[key]
+	if t.told == nil || len(t.told) >= trailSessions && push.After == 0 {
+		t.told = make(map[uint64]int64) // of those that are forgotten the next push is a first one again
+	}
+	t.told[key] = push.From.Offset + 1
 }

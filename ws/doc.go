@@ -92,8 +92,8 @@
 // and no key is given, are pushed from then on. A topic that is not configured
 // for it is forbidden. Subscriptions are the session's: they go on after a resume, and
 // end with it. event names the record: a client that resumes may get one twice, and
-// drops it by that. Where a node dies, events can change places; within a partition
-// (the middle of event) its last number tells their order. missed, where it is there,
+// drops it by that. Those of one partition (the middle of event) come in their order,
+// which its last number tells, unless one is later than streams.gap allows. missed, where it is there,
 // says how many pushes before this one were dropped because more than 1000 waited for
 // the client.
 //

@@ -165,7 +165,7 @@ type SessionsConfig struct {
 // StreamsConfig bounds an answer that comes in parts.
 type StreamsConfig struct {
 	Waiting    Size     `key:"waiting" help:"bytes of a streamed answer that may wait for a client that is not ready; one with more ends as overloaded"`
-	Gap        Duration `key:"gap" help:"a part may be so much later than those behind it; then its request ends"`
+	Gap        Duration `key:"gap" help:"a part, or an event that is pushed, may be so much later than those behind it; the request of a part then ends"`
 	ArrayParts int      `key:"array_parts" help:"parts of an answer that an HTTP client takes as one array"`
 	ArrayBytes Size     `key:"array_bytes" help:"bytes of an answer that an HTTP client takes as one array"`
 	KeepAlive  Duration `key:"keep_alive" help:"time of silence after which a stream of events gets a comment"`
