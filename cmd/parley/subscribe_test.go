@@ -150,10 +150,11 @@ func (s *subscribers) overHTTP(p *process, key string) {
 	})
 }
 
+// saw notes an event of a key, which must come once and before the next.
 func (s *subscribers) saw(key string, seen map[int]bool, data string, missed int) {
 	n, err := strconv.Atoi(data)
-	if err != nil || seen[n] || missed != 0 {
-		s.c.t.Errorf("%s got %s (seen: %v), missed %d", key, data, seen[n], missed)
+	if err != nil || seen[n] || seen[n+1] || missed != 0 {
+		s.c.t.Errorf("%s got %s (seen: %v, and the one behind it: %v), missed %d", key, data, seen[n], seen[n+1], missed)
 	}
 	seen[n] = true
 }
@@ -176,8 +177,8 @@ func (s *subscribers) tell(keys []string, every time.Duration) {
 
 // The node that holds the sockets of all subscribers, and reads some of the events, is
 // killed while they happen: others read on where it had not committed. Its clients go to
-// other nodes and get every event once, without subscribing again, be it of a key or of
-// the whole topic; so does who follows over HTTP at a node that lives.
+// other nodes and get every event once and in order, without subscribing again, be it of a
+// key or of the whole topic; so does who follows over HTTP at a node that lives.
 func TestSubscribersOutliveTheirNode(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
