@@ -21,8 +21,8 @@ type follow struct {
 }
 
 // judgeFeeds holds what subscribers were given against what was written: of all that was
-// begun after the subscription was confirmed each event once, unless the client was told
-// that it has missed some, and as it was written. Order is not promised, only counted.
+// begun after the subscription was confirmed each event once, in order, unless the client
+// was told that it has missed some, and as it was written.
 func (v *verdict) judgeFeeds(events []event, margin time.Duration) {
 	logs := make(map[string]*feedLog)
 	type of struct {
@@ -95,7 +95,7 @@ func (v *verdict) judgeFollow(f *follow, l *feedLog) {
 		case had[e.Number]:
 			v.twice = append(v.twice, finding{who, fmt.Sprintf("got event %d of %s twice", e.Number, e.Key)})
 		case e.Number < highest && l.begun[e.Number] >= f.subscribed.At:
-			v.words["event out of order"]++
+			v.wrong = append(v.wrong, finding{who, fmt.Sprintf("got event %d of %s behind %d", e.Number, e.Key, highest)})
 		}
 		if e.Missed != 0 {
 			for n := highest + 1; n < e.Number; n++ {
