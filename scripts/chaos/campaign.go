@@ -172,7 +172,7 @@ func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, 
 	events := h.all()
 	l.end()
 	r.failed = err
-	r.verdict = judge(events, margin)
+	r.verdict = judge(events, max(margin, longestAway(events)+c.o.slack))
 	all := trials(events)
 	for _, at := range hits {
 		back := recoverFrom(events, all, at)
@@ -190,6 +190,19 @@ func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, 
 	if r.bad() && c.o.defect == "" || c.o.keep != "" {
 		c.keep(h)
 	}
+}
+
+// longestAway is the longest time in a history for which no broker was there.
+func longestAway(events []event) (longest time.Duration) {
+	for i := range events {
+		if e := &events[i]; e.Kind == away {
+			longest = max(longest, e.Timeout)
+		}
+	}
+	if longest > 0 {
+		log.Printf("  Kafka was away for %v", longest.Round(100*time.Millisecond))
+	}
+	return longest
 }
 
 // explain shows what is wrong.

@@ -37,6 +37,7 @@ const (
 	unsubscribed kind = "unsubscribed" // it has ended, and its subscriber knows
 
 	forgot kind = "forgot" // Redis may have lost what it was told in the Timeout before
+	away   kind = "away"   // for the Timeout before, no broker was there
 )
 
 // event is one line of a history. What does not apply is empty.

@@ -26,8 +26,10 @@ var kafkaFaults = []fault{
 	}),
 }
 
-// restartKafka kills every broker at the same time.
+// restartKafka kills every broker at the same time. How long they take to be back is the
+// machine's affair: several start at once, under load.
 func restartKafka(w *world) error {
+	began := time.Now()
 	for _, s := range w.kafka.all {
 		s.kill()
 	}
@@ -35,7 +37,9 @@ func restartKafka(w *world) error {
 	if err := together(w.kafka.all); err != nil {
 		return err
 	}
-	return w.kafka.settle(w.ctx)
+	err := w.kafka.settle(w.ctx)
+	w.history.add(event{Kind: away, Client: w.history.first, Timeout: time.Since(began)})
+	return err
 }
 
 // onBroker makes a fault of one broker of several out of what is done to it.

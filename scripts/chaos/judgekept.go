@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -58,8 +59,9 @@ func (v *verdict) judgeKept(t *trial, margin time.Duration, lapses []lapse) {
 
 // judgeCollected looks at what those were told who collected one request.
 func (v *verdict) judgeCollected(t *trial, id string, told []*event, margin time.Duration, forgotten bool) {
-	in, answered := t.madeAs(id)
-	inTime := answered && t.replied[0].At <= t.posted[0].At+t.posted[0].Timeout-margin
+	read, answered := t.madeAs(id)
+	in := read != nil
+	inTime := answered != nil && answered.At <= t.posted[0].At+t.posted[0].Timeout-margin
 	switch {
 	case len(told) > 0 || forgotten:
 	case inTime:
@@ -75,7 +77,7 @@ func (v *verdict) judgeCollected(t *trial, id string, told []*event, margin time
 			v.unsure++
 		case i > 0 && told[0].Word != gone && (e.Word != told[0].Word || e.Hash != told[0].Hash):
 			v.wrong = append(v.wrong, finding{t.call, fmt.Sprintf("collected as %s at node %s, and otherwise as %s at node %s", told[0].saying(), told[0].Node, e.saying(), e.Node)})
-		case e.Word == "" && (!in || e.Owner != t.call || e.Hash != t.consumed[0].Hash):
+		case e.Word == "" && (!in || e.Owner != t.call || e.Hash != read.Hash && !(forgotten && t.hasAnswer(e.Hash))):
 			v.wrong = append(v.wrong, finding{t.call, "collected a reply that is not its own, at node " + e.Node})
 		case e.Word != "" && e.Certainty == "not_sent" && in:
 			v.wrong = append(v.wrong, finding{t.call, "collected not_sent, and a service has read it"})
@@ -85,12 +87,24 @@ func (v *verdict) judgeCollected(t *trial, id string, told []*event, margin time
 	}
 }
 
-// madeAs tells whether a service has read the request by this id, and answered it.
-func (t *trial) madeAs(id string) (in, answered bool) {
-	if len(t.consumed) == 0 || t.consumed[0].Request != id {
-		return false, false
+// madeAs is where a service has read the request by this id, and where it answered that;
+// nil where it did not. There is more than one id where Redis has forgotten the first.
+func (t *trial) madeAs(id string) (read, answered *event) {
+	named := func(e *event) bool { return e.Request == id }
+	if i := slices.IndexFunc(t.consumed, named); i >= 0 {
+		read = t.consumed[i]
 	}
-	return true, len(t.replied) > 0
+	if i := slices.IndexFunc(t.replied, named); i >= 0 {
+		answered = t.replied[i]
+	}
+	return read, answered
+}
+
+// hasAnswer tells whether a hash is of an answer to the call, under whatever id. Where Redis
+// forgets an idempotency key, two requests wait for events about the same, and these are
+// read once more: the first one's may answer the second.
+func (t *trial) hasAnswer(hash uint32) bool {
+	return slices.ContainsFunc(t.consumed, func(e *event) bool { return e.Hash == hash })
 }
 
 // judgeRefused looks at a request that is in the topic though its caller was told

@@ -39,7 +39,7 @@ func TestJudgeKept(t *testing.T) {
 		return func(e *event) { e.Word, e.Certainty, e.Hash, e.Owner = word, certainty, 0, call{} }
 	}
 	again := keptPeace()[4]
-	again.Request = "t.1"
+	again.Request, again.Hash = "t.1", 9
 	emptied := event{At: 6 * second, Kind: forgot, Client: 1, Timeout: 5 * second}
 	before := event{At: 20 * second, Kind: forgot, Client: 1, Timeout: 5 * second}
 	failing := []event{keptPeace()[0], refusal("unavailable", "not_sent")}
@@ -47,7 +47,7 @@ func TestJudgeKept(t *testing.T) {
 		{name: "peace", events: keptPeace()},
 		{name: "nobody could collect it", events: without(keptPeace(), collected), lost: 1},
 		{name: "not answered", events: without(keptPeace(), collected, replied)},
-		{name: "answered too late", events: with(without(keptPeace(), collected, replied), event{At: 28 * second, Kind: replied, Client: 1, N: 1})},
+		{name: "answered too late", events: with(without(keptPeace(), collected, replied), event{At: 28 * second, Kind: replied, Client: 1, N: 1, Request: "s.1"})},
 		{name: "kept, and never in the topic", events: without(keptPeace(), collected, replied, consumed), lost: 1},
 		{name: "joined, and its maker died", events: slices.Delete(without(keptPeace(), collected, replied, consumed), 2, 3), lost: 1},
 		{name: "gone at one node", events: changed(7, word(gone, "")), lost: 1},
@@ -61,6 +61,12 @@ func TestJudgeKept(t *testing.T) {
 		{name: "collected and never answered", events: without(keptPeace(), consumed, replied), wrong: 2},
 		{name: "twice in the topic", events: with(keptPeace(), again), twice: 1},
 		{name: "twice in the topic, as Redis forgot its key", events: with(keptPeace(), again, emptied)},
+		{name: "made twice, as Redis forgot its key, and collected as both", events: with(keptPeace(), again, emptied,
+			event{At: 2 * second, Kind: kept, Client: 1, N: 1, Node: "c", Request: "t.1"},
+			event{At: 5 * second, Kind: collected, Client: 1, N: 1, Node: "c", Request: "t.1", Owner: call{1, 1}, Hash: 9})},
+		{name: "made twice, as Redis forgot its key, and the first one's event answers the second", events: with(keptPeace(), again, emptied,
+			event{At: 2 * second, Kind: kept, Client: 1, N: 1, Node: "c", Request: "t.1"},
+			event{At: 5 * second, Kind: collected, Client: 1, N: 1, Node: "c", Request: "t.1", Owner: call{1, 1}, Hash: 7})},
 		{name: "in the topic under another id", events: append([]event{again}, without(keptPeace(), consumed, replied, collected)...), lost: 1, wrong: 1},
 		{name: "refused, truly", events: failing},
 		{name: "refused as not sent, and read", events: with(failing, keptPeace()[4]), wrong: 1},

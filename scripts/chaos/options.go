@@ -41,8 +41,8 @@ type options struct {
 	thin     bool
 }
 
-// fullWithin leaves a full run the time to mix faults, and to end within 30 minutes.
-const fullWithin = 25 * time.Minute
+// fullWithin leaves a full run the time to mix faults, and to end within 40 minutes.
+const fullWithin = 35 * time.Minute
 
 // parseOptions reads the command line.
 func parseOptions(args []string) (*options, error) {
@@ -63,7 +63,7 @@ func parseOptions(args []string) (*options, error) {
 	f.IntVar(&o.brokers, "brokers", 0, "Kafka's; with three or more, everything is on three of them (default: 1, --full: 3)")
 	f.BoolVar(&o.sentinel, "sentinel", false, "give Redis a replica, and three Sentinels (--full does)")
 	f.DurationVar(&o.mixed, "mixed", 0, "how long to mix faults, after each has been done alone, or only that (--full: 3m)")
-	f.DurationVar(&o.within, "within", 0, "begin no fault after so long; those that are left out are named (--full: 25m; default: do all)")
+	f.DurationVar(&o.within, "within", 0, "begin no fault after so long; those that are left out are named (--full: 35m; default: do all)")
 	f.IntVar(&o.history, "history", 4_000_000, "events that a history may have; the load ends when it is full")
 	f.BoolVar(&o.short, "short", false, "one round of the most important faults: about three minutes")
 	f.BoolVar(&o.full, "full", false, "all faults and rounds, then mixed; every way of recovery must have been taken")
