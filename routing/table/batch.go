@@ -27,12 +27,13 @@ type batch struct {
 	heard    []op
 
 	cmds    []redis.Cmder
-	states  []written // the commands that write a session, and for whom
-	back    bool      // some of them take sessions back
-	held    []given   // the sessions that were taken back, where replies are held for them
-	unholds []written // the commands that shorten a held list
-	ended   []written // the sessions that end
-	saved   int       // claims that were released before they were written
+	unwait  []redis.Cmder // those of cmds that remove waits
+	states  []written     // the commands that write a session, and for whom
+	back    bool          // some of them take sessions back
+	held    []given       // the sessions that were taken back, where replies are held for them
+	unholds []written     // the commands that shorten a held list
+	ended   []written     // the sessions that end
+	saved   int           // claims that were released before they were written
 }
 
 type rowKey struct {

@@ -20,6 +20,10 @@ type census struct {
 	left    []Departed    // that this node is to clean up after
 	graves  []grave       // that this node is to look after
 	soon    time.Duration // until then there may be news; 0 for none soon
+
+	// When the renewal was, by Redis's clock, since which each of these has had all that
+	// it has in Redis.
+	restated map[routing.NodeID]int64
 }
 
 // grave is what is left to do for a process that was removed.
@@ -35,10 +39,10 @@ var errCensus = errors.New("the lease script answered something else")
 
 // parseCensus reads the answer of lease.lua.
 func parseCensus(answer []any) (*census, error) {
-	if len(answer) != 7 {
+	if len(answer) != 8 {
 		return nil, errCensus
 	}
-	c := &census{members: make(map[routing.NodeID]string)}
+	c := &census{members: make(map[routing.NodeID]string), restated: make(map[routing.NodeID]int64)}
 	now, _ := answer[0].(string)
 	expires, _ := answer[1].(string)
 	word, _ := answer[2].(string)
@@ -74,6 +78,12 @@ func parseCensus(answer []any) (*census, error) {
 			return nil, fmt.Errorf("%w: %w", errCensus, err)
 		}
 		c.soon = max(time.Duration(ms)*time.Millisecond, time.Millisecond)
+	}
+	for node, word := range pairs(answer[7]) {
+		boot, since, _ := strings.Cut(word, " ")
+		if at, err := strconv.ParseInt(since, 10, 64); err == nil && c.members[routing.NodeID(node)] == boot {
+			c.restated[routing.NodeID(node)] = at
+		}
 	}
 	return c, nil
 }

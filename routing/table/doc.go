@@ -22,6 +22,7 @@
 //	{parley:nodes}:graves  hash        boot and node whose inbox is to be routed again -> boot of who does
 //	{parley:nodes}:departed  hash      boot and node that are gone without leaving -> boot of who cleans up after them, since when,
 //	                                   and what the lease carried
+//	{parley:nodes}:restated  hash      node -> boot, and since when all that the node has is in Redis
 //
 // A person reads a session with redis-cli HGETALL 'parley:{…}'. A row's value
 // is "<service> <deadline> <digest>[@<entity>] <client id>"; one that follows a kept request has
@@ -110,7 +111,13 @@
 //
 // A process that finds no trace of itself at all knows that Redis was emptied; it,
 // and one that finds another server than before (run_id), tell the watcher so
-// (Restored).
+// (Restored), and write their sessions anew. Until all nodes have, nobody can say that a
+// session, or one who waits for an event, is not there. So a node gives its word that
+// all it has is in Redis (restated): with each renewal, but for the first after it was
+// away, which is the one that tells it what Redis has lost. Others believe it when it
+// was given after a renewal that is later than their own first one. For a node that does
+// not come they wait no longer than Options.Grace. A session whose owner has not given its
+// word cannot be taken over: its last rows may be where only its owner has them.
 //
 // # Non-obvious
 //

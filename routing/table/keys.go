@@ -18,6 +18,7 @@ const (
 	removedKey  = "{parley:nodes}:removed"
 	gravesKey   = "{parley:nodes}:graves"
 	departedKey = "{parley:nodes}:departed"
+	restatedKey = "{parley:nodes}:restated"
 )
 
 func sessionKey(id routing.SessionID) string    { return "parley:{" + string(id) + "}" }
@@ -28,7 +29,7 @@ func nodeKeys() []string                        { return []string{nodesKey, memb
 func sessionKeys(id routing.SessionID) []string { return []string{sessionKey(id), heldKey(id)} }
 
 func leaseKeys() []string {
-	return []string{nodesKey, membersKey, removedKey, gravesKey, departedKey}
+	return []string{nodesKey, membersKey, removedKey, gravesKey, departedKey, restatedKey}
 }
 
 // rowTime is how a row's deadline is written: UTC, to the millisecond.

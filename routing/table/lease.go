@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"strconv"
 	"sync"
 	"time"
 
@@ -148,8 +149,9 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 		r.rebuilt.setReclaim() // what was written before this renewal looked like a dead node's to others
 	}
 	if back := r.link.worked(); back || restored || r.rebuilt.toReclaim() {
-		r.rebuild()
+		r.rebuild(c)
 	}
+	r.rebuilt.hear(c)
 	r.take(c, sent, first, restored)
 	r.pulse.confirm(sent)
 	return nil
@@ -157,16 +159,22 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 
 // leaseArgs tells lease.lua, among others, since when this node has had its lease. Only
 // one whose lease has not lapsed for as long as it lasts may judge others: so when Redis
-// comes back, every node has the time to return before it can be taken for dead.
+// comes back, every node has the time to return before it can be taken for dead. And they
+// tell when the renewal before was, as this node's word that all it has is in Redis: a
+// renewal by itself says nothing, for it is the first that learns that Redis has lost
+// something.
 func (r *Redis) leaseArgs(first bool) []any {
 	r.lease.mu.Lock()
 	defer r.lease.mu.Unlock()
 	r.lease.soon = 0
-	args := []any{string(r.o.Node), r.o.Lease.Milliseconds(), r.boot(), r.lease.member, "", ""}
+	args := []any{string(r.o.Node), r.o.Lease.Milliseconds(), r.boot(), r.lease.member, "", "", ""}
 	if first {
 		args[4] = "first"
 	} else {
 		args[5] = r.lease.since
+		if !r.rebuilt.owesWord() && !r.link.away() {
+			args[6] = strconv.FormatInt(r.lease.clock, 10)
+		}
 	}
 	return args
 }

@@ -1,19 +1,21 @@
 -- Renews a node's lease, by this server's clock, so that nodes' clocks do not
 -- matter; removes the nodes whose leases have ended; and hands out what is left to do
 -- for them. All keys share the hash tag {parley:nodes}.
--- KEYS: nodes, members, removed, graves, departed.
+-- KEYS: nodes, members, removed, graves, departed, restated.
 -- ARGV: node, lease in ms, boot, what the lease carries, 'first' for a boot's first
 -- renewal, since when the node has had its lease (by this clock, in ms; '' at first).
--- Only one that has had it for as long as it lasts may judge others.
+-- Only one that has had it for as long as it lasts may judge others. Then when the node's
+-- renewal before was, if by then, and since, all that it has was written; else ''.
 -- Answers {time, end of the lease so far or '', 'removed', 'rival' or '',
 -- {node, record, ...} for all, {node, record, ...} that left and {grave, ...} for this
--- node to deal with, in how many ms there may be news ('' for not soon)}.
+-- node to deal with, in how many ms there may be news ('' for not soon), {node, boot and
+-- that time, ...} of those that have all written}.
 local node, boot = ARGV[1], ARGV[3]
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 local time = string.format('%.0f', now)
 if redis.call('HEXISTS', KEYS[3], boot .. ' ' .. node) == 1 then
-  return {time, '', 'removed', {}, {}, {}, ''}
+  return {time, '', 'removed', {}, {}, {}, '', {}}
 end
 local lease = tonumber(ARGV[2])
 
@@ -52,6 +54,11 @@ if record and bootOf(record) ~= boot then
 end
 redis.call('HSET', KEYS[2], node, boot .. ' ' .. ARGV[4])
 redis.call('ZADD', KEYS[1], string.format('%.0f', now + lease), node)
+if ARGV[7] ~= '' then
+  redis.call('HSET', KEYS[6], node, boot .. ' ' .. ARGV[7])
+else
+  redis.call('HDEL', KEYS[6], node)
+end
 
 -- Who is dead, and when the next lease ends, if nobody renews it.
 local since, soon = tonumber(ARGV[6]), nil
@@ -61,6 +68,7 @@ if since and held and now - since >= lease then
     record = redis.call('HGET', KEYS[2], name) or ''
     redis.call('ZREM', KEYS[1], name)
     redis.call('HDEL', KEYS[2], name)
+    redis.call('HDEL', KEYS[6], name)
     redis.call('HSET', KEYS[3], bootOf(record) .. ' ' .. name, time)
     redis.call('HSET', KEYS[4], bootOf(record) .. ' ' .. name, '')
     gone(name, record)
@@ -113,4 +121,4 @@ for i = 1, #departed, 2 do
     left[#left + 1] = was .. ' ' .. carried
   end
 end
-return {time, expires or '', word, members, left, mine, soon and string.format('%.0f', soon - now) or ''}
+return {time, expires or '', word, members, left, mine, soon and string.format('%.0f', soon - now) or '', redis.call('HGETALL', KEYS[6])}

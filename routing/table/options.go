@@ -27,6 +27,11 @@ type Options struct {
 	Timeout time.Duration // of one round trip, retries included: 2 s
 	Drain   time.Duration // how long a node that leaves goes on reading its inbox: 2 s
 
+	// Grace is how long after Redis was found emptied, or came back, a session that it
+	// does not know may still be written by its node: 5 s. It ends as soon as all nodes
+	// have said that they have written what they have.
+	Grace time.Duration
+
 	Pending   int // writes that wait for Redis: 65,536
 	Inbox     int // entries of a node's inbox, those not settled yet included: 16,384
 	HeldCount int // replies held for a session: 1,000
@@ -45,6 +50,7 @@ func (o Options) withDefaults() Options {
 	}{
 		{&o.Lease, 1200 * time.Millisecond}, {&o.Resume, 2 * time.Minute}, {&o.Open, 500 * time.Millisecond},
 		{&o.Pace, time.Millisecond}, {&o.Timeout, 2 * time.Second}, {&o.Drain, 2 * time.Second},
+		{&o.Grace, 5 * time.Second},
 	} {
 		if *d.at <= 0 {
 			*d.at = d.than

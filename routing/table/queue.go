@@ -3,6 +3,7 @@ package table
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -128,6 +129,15 @@ func (q *queue) discard(err error) {
 	}
 	clear(q.waiting)
 	q.waiting = q.waiting[:0]
+}
+
+// forgetUnwaits drops the removals of waits. Where Redis may have lost something they are
+// out of date: so may be the answers that they are about, and who still waits says so
+// anew. Elsewhere a wait that stays is over with its request.
+func (q *queue) forgetUnwaits() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = slices.DeleteFunc(q.waiting, func(o op) bool { return o.kind == opUnwait })
 }
 
 func (q *queue) len() int {

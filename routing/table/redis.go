@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
 
 	"parley/routing"
 )
@@ -65,6 +66,7 @@ type Redis struct {
 	departures departures
 	news       news
 	primaries  primaries
+	loading    singleflight.Group // of scripts
 
 	stale   chan struct{} // asks restate to write all sessions anew
 	rebuilt rebuilt

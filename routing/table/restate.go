@@ -2,6 +2,7 @@ package table
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -17,18 +18,66 @@ type rebuilt struct {
 	reclaim bool // others have taken this process for dead: its sessions are to be taken back
 	lacks   int  // writes that Redis has refused, or that did not fit the queue
 	mended  int  // as lacks was when all sessions were last written anew
+
+	rounds  int                     // how often they were to be
+	unsaid  bool                    // others have not been told that they are
+	since   int64                   // by Redis's clock: when the last round was asked for
+	awaited map[routing.NodeID]bool // who has not said so since
 }
 
-// rebuildGrace is how long after Redis was found emptied, or came back, a
-// session that it does not know may still be written by its node.
-const rebuildGrace = 5 * time.Second
-
-// rebuild asks for all sessions to be written anew.
-func (r *Redis) rebuild() {
-	r.rebuilt.mu.Lock()
-	r.rebuilt.until, r.rebuilt.pending = time.Now().Add(rebuildGrace), true
-	r.rebuilt.mu.Unlock()
+// rebuild asks for all sessions to be written anew, and waits for the word of all nodes
+// that they have done so, too.
+func (r *Redis) rebuild(c *census) {
+	r.lease.mu.Lock()
+	others := maps.Clone(r.lease.members) // Redis may have lost them
+	r.lease.mu.Unlock()
+	b := &r.rebuilt
+	b.mu.Lock()
+	b.until, b.pending, b.unsaid, b.since = time.Now().Add(r.o.Grace), true, true, c.now
+	b.rounds++
+	b.awaited = make(map[routing.NodeID]bool)
+	for _, some := range []map[routing.NodeID]string{others, c.members} {
+		for node := range some {
+			if node != r.o.Node {
+				b.awaited[node] = true
+			}
+		}
+	}
+	b.mu.Unlock()
 	r.restateSoon()
+}
+
+// hear takes other nodes' word that all they have is in Redis. It counts where they gave
+// it after a renewal that was later than what made this node ask: that has told them.
+func (b *rebuilt) hear(c *census) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for node, since := range c.restated {
+		if since >= b.since {
+			delete(b.awaited, node)
+		}
+	}
+}
+
+// awaits tells whether a node may have sessions, or rows, that Redis does not know.
+func (b *rebuilt) awaits(node routing.NodeID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.awaited[node] && time.Now().Before(b.until)
+}
+
+// owesWord tells whether this node cannot say that all it has is in Redis.
+func (b *rebuilt) owesWord() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.pending || b.reclaim || b.unsaid
+}
+
+// said notes that what the rounds up to one have queued is in Redis.
+func (b *rebuilt) said(rounds int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unsaid = b.unsaid && b.rounds != rounds
 }
 
 // setReclaim has the next round take this node's sessions back. The round begins
@@ -36,7 +85,7 @@ func (r *Redis) rebuild() {
 func (b *rebuilt) setReclaim() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.until, b.pending, b.reclaim = time.Now().Add(rebuildGrace), true, true
+	b.pending, b.reclaim = true, true
 }
 
 func (b *rebuilt) toReclaim() bool {
@@ -69,6 +118,12 @@ func (b *rebuilt) counts() (lacks int, mended bool) {
 	return b.lacks, b.lacks == b.mended
 }
 
+func (b *rebuilt) asked() (rounds int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rounds
+}
+
 // lacking tells whether Redis may lack a row of this node's that is not in the queue.
 func (r *Redis) lacking() bool {
 	_, mended := r.rebuilt.counts()
@@ -83,7 +138,8 @@ func (r *Redis) restateSoon() {
 func (r *Redis) rebuilding() bool {
 	r.rebuilt.mu.Lock()
 	defer r.rebuilt.mu.Unlock()
-	return r.rebuilt.pending || time.Now().Before(r.rebuilt.until)
+	b := &r.rebuilt
+	return b.pending || (b.unsaid || len(b.awaited) > 0) && time.Now().Before(b.until)
 }
 
 // rewritten notes that this node's sessions are all in the queue, with what had been
@@ -116,6 +172,7 @@ func (r *Redis) restate(ctx context.Context, from Node) {
 		case <-tick.C:
 		}
 		lacked, mended := r.rebuilt.counts()
+		rounds := r.rebuilt.asked()
 		if how == touch && !mended {
 			how = anew
 		}
@@ -128,8 +185,12 @@ func (r *Redis) restate(ctx context.Context, from Node) {
 			continue
 		}
 		r.rewritten(lacked)
+		if r.flush(ctx) == nil { // else there is another round
+			r.rebuilt.said(rounds)
+			r.lease.renewNow()
+		}
 		if second, last = nil, how; first {
-			second = time.After(rebuildGrace)
+			second = time.After(r.o.Grace)
 		}
 	}
 }

@@ -3,11 +3,14 @@ package table
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"strconv"
 	"strings"
+
+	"github.com/redis/go-redis/v9"
 
 	"parley/routing"
 )
@@ -35,6 +38,9 @@ func (r *Redis) Resume(ctx context.Context, q routing.Resumption) (routing.Resum
 	if err := r.flush(ctx); err != nil {
 		return routing.Resumed{}, fmt.Errorf("resume: %w", err)
 	}
+	if err := r.restatedBy(ctx, q.ID); err != nil {
+		return routing.Resumed{}, fmt.Errorf("resume: %w", err)
+	}
 	boot := r.boot()
 	answer, err := resumeScript.Run(ctx, r.client, sessionKeys(q.ID), hex.EncodeToString(q.Secret), q.Subject,
 		string(r.o.Node), boot, r.o.life(), newBoot(), r.lease.until(r.o.Timeout)).Result()
@@ -53,6 +59,22 @@ func (r *Redis) Resume(ctx context.Context, q routing.Resumption) (routing.Resum
 	}
 	r.standing.took(q.ID, t.Epoch, len(t.Held))
 	return t.Resumed, nil
+}
+
+// restatedBy is an error while the owner of a session may have rows of it that Redis has
+// lost: who took it over now would not know of them.
+func (r *Redis) restatedBy(ctx context.Context, id routing.SessionID) error {
+	if !r.rebuilding() {
+		return nil
+	}
+	owner, err := r.client.HGet(ctx, sessionKey(id), "owner").Result()
+	switch {
+	case err != nil && !errors.Is(err, redis.Nil):
+		return err
+	case r.rebuilt.awaits(routing.NodeID(owner)):
+		return errRebuilding
+	}
+	return nil
 }
 
 // readTaken reads the answer of resume.lua.

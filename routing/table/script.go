@@ -109,10 +109,10 @@ var (
 	concludeScript = redis.NewScript(concludeLua)
 	heardScript    = redis.NewScript(heardLua)
 
-	// pipelined are the scripts that run in pipelines, where an unknown digest
-	// cannot be answered by sending the source at once.
-	pipelined = []*redis.Script{nodesScript, sessionScript, endScript, pushScript, holdScript, unholdScript, noticeScript, leftScript, handedScript,
-		roomScript, keepScript, claimScript, unclaimScript, collectScript, concludeScript, heardScript, waitScript, subScript, unsubScript}
+	// pipelined are the sources of the scripts that run in pipelines, where an unknown
+	// digest cannot be answered by sending the source at once.
+	pipelined = []string{nodesLua, sessionLua, endLua, pushLua, holdLua, unholdLua, noticeLua, leftLua, handedLua,
+		roomLua, keepLua, claimLua, unclaimLua, collectLua, concludeLua, heardLua, waitLua, subLua, unsubLua}
 )
 
 // call is a script's call for a pipeline.
@@ -171,16 +171,30 @@ func (r *Redis) send(ctx context.Context, cmds []redis.Cmder) error {
 	return nil
 }
 
-// load makes all servers know the scripts.
+// load makes all servers know the scripts, in one round trip for all who find that one
+// does not.
 func (r *Redis) load(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
-	defer cancel()
-	for _, script := range pipelined {
-		if err := script.Load(ctx, r.client).Err(); err != nil {
-			return fmt.Errorf("load scripts: %w", err)
+	_, err, _ := r.loading.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.o.Timeout)
+		defer cancel()
+		if cluster, ok := r.client.(*redis.ClusterClient); ok {
+			return nil, cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error { return loadInto(ctx, c) })
 		}
+		return nil, loadInto(ctx, r.client)
+	})
+	if err != nil {
+		return fmt.Errorf("load scripts: %w", err)
 	}
 	return nil
+}
+
+func loadInto(ctx context.Context, client redis.Cmdable) error {
+	pipe := client.Pipeline()
+	for _, source := range pipelined {
+		pipe.ScriptLoad(ctx, source)
+	}
+	_, err := pipe.Exec(ctx)
+	return err
 }
 
 // unreachable tells errors of the way to Redis, and of a Redis that is not

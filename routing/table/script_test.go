@@ -2,12 +2,15 @@ package table
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"parley/routing"
 )
 
 // scripts runs single scripts against a session of node a, boot a1, epoch 1.
@@ -137,17 +140,18 @@ func TestHeldListLost(t *testing.T) {
 
 // What the lease script answers is read, and what it never would is refused.
 func TestCensus(t *testing.T) {
-	c, err := parseCensus([]any{"1000", "1e3", "rival", []any{"a b", "x one two", "c", "y "}, []any{"d", "z m"}, []any{"z d e"}, "7"})
+	c, err := parseCensus([]any{"1000", "1e3", "rival", []any{"a b", "x one two", "c", "y "}, []any{"d", "z m"}, []any{"z d e"}, "7", []any{"a b", "x 900", "c", "former 900", "gone", "x 900"}})
 	if err != nil || c.now != 1000 || c.expires != 1000 || !c.rival || c.removed ||
-		c.members["a b"] != "x" || c.members["c"] != "y" || c.left[0] != (Departed{"d", "z", "m"}) || c.soon != 7*time.Millisecond || c.graves[0] != (grave{"d e", "z"}) {
+		c.members["a b"] != "x" || c.members["c"] != "y" || c.left[0] != (Departed{"d", "z", "m"}) || c.soon != 7*time.Millisecond || c.graves[0] != (grave{"d e", "z"}) ||
+		!maps.Equal(c.restated, map[routing.NodeID]int64{"a b": 900}) {
 		t.Errorf("%+v, %v", c, err)
 	}
-	for _, bad := range [][]any{nil, {"", "", "", nil, nil, nil, ""}, {"1", "x", "", nil, nil, nil, ""}, {"1", "", "", nil, nil, nil, "x"}, {1, 2, 3, 4, 5, 6, 7}} {
+	for _, bad := range [][]any{nil, {"", "", "", nil, nil, nil, "", nil}, {"1", "x", "", nil, nil, nil, "", nil}, {"1", "", "", nil, nil, nil, "x", nil}, {1, 2, 3, 4, 5, 6, 7, 8}} {
 		if _, err := parseCensus(bad); err == nil {
 			t.Errorf("%v was read", bad)
 		}
 	}
-	if _, err := parseCensus([]any{"1", "", "removed", []any{}, []any{1, 2, 3}, []any{4}, 5}); err != nil {
+	if _, err := parseCensus([]any{"1", "", "removed", []any{}, []any{1, 2, 3}, []any{4}, 5, 6}); err != nil {
 		t.Error(err)
 	}
 }

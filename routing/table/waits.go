@@ -3,6 +3,7 @@ package table
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -116,7 +117,17 @@ func (b *batch) buildWaits(ctx context.Context, r *Redis) {
 	for _, w := range b.waits {
 		b.cmds = append(b.cmds, r.waitCmd(ctx, w.Entity, []routing.Wait{w}))
 	}
+	from := len(b.cmds)
 	for _, w := range b.unwaits {
 		b.cmds = append(b.cmds, redis.NewIntCmd(ctx, "hdel", waitsKey(w.Entity), string(w.Request)))
+	}
+	b.unwait = b.cmds[from:len(b.cmds):len(b.cmds)]
+}
+
+// forgetUnwaits is queue.forgetUnwaits for what is being written.
+func (b *batch) forgetUnwaits() {
+	if len(b.unwait) > 0 {
+		at := slices.Index(b.cmds, b.unwait[0])
+		b.cmds, b.unwait = slices.Delete(b.cmds, at, at+len(b.unwait)), nil
 	}
 }

@@ -68,6 +68,8 @@ func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
 		}
 		if !errors.Is(err, errLease) { // which comes in time for those who wait
 			b.fail(err)
+			b.forgetUnwaits()
+			r.queue.forgetUnwaits()
 			r.link.failed("write rows", err)
 		}
 		if r.link.away() {

@@ -1,6 +1,8 @@
 package tabletest
 
 import (
+	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +28,10 @@ var faults = []story{
 	// Redis lost everything: living nodes write their sessions and rows anew, and
 	// meanwhile no reply is called unknown.
 	{name: "emptied", shared: true, tell: emptied},
+	// That lasts until all nodes have said that they have written what they have,
+	{name: "word of the others", shared: true, tell: wordOfOthers},
+	// and meanwhile nobody takes over a session whose owner may know more of it.
+	{name: "taken before its owner is back", shared: true, tell: takenEarly},
 	// More writes than may wait are dropped and counted, never waited for, and the
 	// rows are right in the end.
 	{name: "queue full", shared: true, tell: queueFull},
@@ -148,9 +154,57 @@ func emptied(t *testing.T, h Harness) {
 		return true
 	})
 	eventually(t, "b is there again", func() bool { return h.Client.Exists(t.Context(), "parley:inbox:b").Val() == 1 })
-	want(t, "a session that nobody has, meanwhile", b.Route(t.Context(), series(newSession(), 0, 1))[0].Fate, routing.Failed)
 	want(t, "relayed", b.Route(t.Context(), series(all[7], 0, 1))[0].Fate, routing.Relayed)
 	a.mail.await(t, 1)
+}
+
+// cutEmptied has Redis lose everything while one node cannot reach it, and waits until
+// another has noticed. Only words can end what that causes.
+func cutEmptied(t *testing.T, h Harness) (cut, there *running, s routing.SessionRow) {
+	cut, there = h.start(t, table.Options{Node: "a", Grace: time.Hour}), h.start(t, table.Options{Node: "b", Grace: time.Hour})
+	s = newSession()
+	must(t, cut.Open(t.Context(), s))
+	cut.mail.hold(s, routing.Row{Session: s.ID, N: 1, Service: "orders"})
+	h.renewed(t, cut, there)
+	cut.wire.Cut()
+	must(t, h.Client.FlushDB(t.Context()).Err())
+	eventually(t, "it is noticed", func() bool { _, _, restores, _ := there.mail.told(); return restores > 0 })
+	return cut, there, s
+}
+
+func wordOfOthers(t *testing.T, h Harness) {
+	a, b, s := cutEmptied(t, h)
+	nobodys := newSession()
+	want(t, "a session that nobody has, as far as b knows", b.Route(t.Context(), series(nobodys, 0, 1))[0].Fate, routing.Failed)
+	about, feed := []routing.Entity{{Service: "orders", Key: "nobody"}}, []routing.Feed{{Topic: "orders.events", Key: "nobody"}}
+	if _, err := b.waits().Waiting(t.Context(), about); err == nil {
+		t.Error("b says that nobody waits")
+	}
+	if _, err := b.feeds().Subscribers(t.Context(), feed); err == nil {
+		t.Error("b says that nobody has subscribed")
+	}
+	a.wire.Heal()
+	eventually(t, "all have given their word", func() bool { return b.Route(t.Context(), series(nobodys, 0, 1))[0].Fate == routing.Dropped })
+	_, err := b.waits().Waiting(t.Context(), about)
+	must(t, err)
+	_, err = b.feeds().Subscribers(t.Context(), feed)
+	must(t, err)
+	want(t, "the session that a has", b.Route(t.Context(), series(s, 0, 1))[0].Fate, routing.Relayed)
+	eventually(t, "a knows it too", func() bool { return a.Route(t.Context(), series(nobodys, 1, 2))[0].Fate == routing.Dropped })
+}
+
+func takenEarly(t *testing.T, h Harness) {
+	a, b, s := cutEmptied(t, h)
+	// A replica that has become the primary may know the session and not its last rows.
+	must(t, h.Client.HSet(t.Context(), sessionKey(s), "owner", "a", "epoch", s.Epoch, "secret", hex.EncodeToString(s.Secret), "subject", s.Subject).Err())
+	resumption := routing.Resumption{ID: s.ID, Secret: s.Secret, Subject: s.Subject}
+	if _, err := b.Resume(t.Context(), resumption); err == nil || errors.Is(err, routing.ErrSessionGone) {
+		t.Errorf("taken over: %v", err)
+	}
+	a.wire.Heal()
+	var got routing.Resumed
+	eventually(t, "it can be taken over", func() (ok bool) { r, err := b.Resume(t.Context(), resumption); got = r; return err == nil })
+	want(t, "rows", len(got.Rows), 1)
 }
 
 func queueFull(t *testing.T, h Harness) {
