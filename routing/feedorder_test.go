@@ -319,6 +319,7 @@ func TestPartitionOfEventsComes(t *testing.T) {
 				t.Fatal(e)
 			}
 			events := &partition{}
+			a.Deliver(t.Context(), nil) // it has its first partitions of replies
 			if away {
 				w.sever("a")
 			}
