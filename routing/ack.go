@@ -132,19 +132,18 @@ func (s *Session) Ack(from Sink, seq uint64) *Error {
 // trimLocked settles and forgets all deliveries up to seq.
 func (s *Session) trimLocked(seq uint64) {
 	n := 0
-	var streams []Row // what is acknowledged of each, some twice
+	var streams []acked // what is acknowledged of each, some twice
 	for n < len(s.unacked) && s.unacked[n].Seq <= seq {
 		u := &s.unacked[n]
 		if s.acks && u.Part {
-			if last := len(streams) - 1; last < 0 || streams[last].N != u.n {
-				streams = append(streams, Row{N: u.n, Had: &Progress{}})
+			if last := len(streams) - 1; last < 0 || streams[last].n != u.n {
+				streams = append(streams, acked{n: u.n})
 			}
-			*streams[len(streams)-1].Had = Progress{Parts: u.N + 1, Newest: u.from}
-		}
-		s.bytes -= u.bytes
-		if u.Reply != nil {
+			streams[len(streams)-1].add(u)
+		} else if u.Reply != nil {
 			u.Reply.done()
 		}
+		s.bytes -= u.bytes
 		if s.acks && u.Part && u.asked {
 			s.spillLocked(u.n)
 		}
@@ -162,8 +161,8 @@ func (s *Session) trimLocked(seq uint64) {
 		return
 	}
 	s.unacked = slices.Delete(s.unacked, 0, n)
-	for _, row := range streams {
-		s.ackedLocked(row.N, row.Had)
+	for _, a := range streams {
+		s.ackedLocked(a)
 	}
 	if len(s.unacked) == 0 {
 		s.unacked = nil

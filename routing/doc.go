@@ -143,7 +143,8 @@
 // the request's row how many parts the client has and where the newest stands: the
 // next owner counts on from there, and knows by its offset a part that comes again. A
 // client that comes back says by itself what it has, as the node may have died before
-// the row was written; nothing is called missing that the client has. That is noted in
+// the row was written; nothing is called missing that the client has. A part without a
+// number is settled only when that is noted: what its number is, is known by those before it. That is noted in
 // the row too: such parts are dropped when they come again, and a client that has the
 // end says nothing of the stream any more.
 //

@@ -273,22 +273,63 @@ func (s *Session) saidLocked(o *open, parts int) {
 	}
 }
 
+// acked is what a client has acknowledged of a stream.
+type acked struct {
+	n   uint64 // of the request
+	had Progress
+	noted
+}
+
+// add takes the next part of it. Which number one has that carries none is known by what
+// is noted of those before it, so it is kept where it came from until then.
+func (a *acked) add(u *unacked) {
+	a.had = Progress{Parts: u.N + 1, Newest: u.from}
+	switch {
+	case u.Reply == nil:
+	case u.Reply.Place > 0:
+		u.Reply.done()
+	default:
+		a.noted = append(a.noted, u.Reply)
+	}
+}
+
+// noted are replies that need not be kept any longer, once the table has noted that the
+// client has them, or is away.
+type noted []*Reply
+
+func (n noted) Claimed() {
+	for _, reply := range n {
+		reply.done()
+	}
+}
+
 // ackedLocked notes how much of a stream its client has acknowledged, where the next
 // owner of the session will look for it.
-func (s *Session) ackedLocked(n uint64, had *Progress) {
-	if o := s.open[n]; o != nil {
+func (s *Session) ackedLocked(a acked) {
+	had := &a.had
+	if o := s.open[a.n]; o != nil {
 		had.keep(o.streamed().had)
 		o.stream.had = had
-		s.router.table.Claim(o.row(), nil)
+		s.noteHadLocked(o.row(), a.noted)
 		return
 	}
 	for i := range s.unacked {
-		if u := &s.unacked[i]; u.n == n && !u.Part {
+		if u := &s.unacked[i]; u.n == a.n && !u.Part {
 			had.keep(u.had)
 			u.had = had
-			s.router.table.Claim(u.row(s.id), nil)
+			s.noteHadLocked(u.row(s.id), a.noted)
 			return
 		}
+	}
+	a.Claimed() // the outcome is acknowledged too: nobody will count these
+}
+
+// noteHadLocked has the table note it, and settles the replies then.
+func (s *Session) noteHadLocked(row Row, then noted) {
+	if len(then) == 0 {
+		s.router.table.Claim(row, nil)
+	} else if !s.router.table.Claim(row, then) {
+		then.Claimed()
 	}
 }
 
