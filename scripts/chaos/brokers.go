@@ -97,16 +97,14 @@ func listenersOf(address string, controller int, nodes []*node) (settings []stri
 }
 
 // machine is what the Java machine of one of so many brokers is told. On two processors,
-// which several share with all else, the compiler's second stage costs more than it brings
+// which it shares with all else, the compiler's second stage costs more than it brings
 // in the time of a run, and so does a collector that works beside the program.
 func machine(brokers int) (environment []string) {
-	if brokers == 1 {
-		return nil
+	environment = []string{"KAFKA_JVM_PERFORMANCE_OPTS=-XX:+UseSerialGC -XX:TieredStopAtLevel=1"}
+	if brokers > 1 {
+		environment = append(environment, "KAFKA_HEAP_OPTS=-Xms256m -Xmx256m")
 	}
-	return []string{
-		"KAFKA_HEAP_OPTS=-Xms256m -Xmx256m",
-		"KAFKA_JVM_PERFORMANCE_OPTS=-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
-	}
+	return environment
 }
 
 // brokerSession is how long a broker may be silent before the others take over. It is
