@@ -23,8 +23,15 @@ func (r *Redis) CatchUp(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, catchUpFor)
 	defer cancel()
+	newest, ok := r.newest(ctx)
+	return ok && until(ctx, func() bool { return r.inbox.hasReached(newest) })
+}
+
+// newest waits until the node has been handed all that was held for sessions which it is
+// taking back, and answers the newest entry of its inbox.
+func (r *Redis) newest(ctx context.Context) (id routing.Token, ok bool) {
 	if !until(ctx, func() bool { return !r.rebuilt.owes() }) || r.flush(ctx) != nil {
-		return false
+		return id, false
 	}
 	handed := func() bool { // what the writer has taken back it hands over before it gives up its turn
 		free := r.turn.TryLock()
@@ -34,14 +41,13 @@ func (r *Redis) CatchUp(ctx context.Context) bool {
 		return free
 	}
 	if !until(ctx, handed) {
-		return false
+		return id, false
 	}
-	newest, err := r.client.XRevRangeN(ctx, inboxKey(r.o.Node), "+", "-", 1).Result()
-	if err != nil || len(newest) == 0 {
-		return err == nil
+	entries, err := r.client.XRevRangeN(ctx, inboxKey(r.o.Node), "+", "-", 1).Result()
+	if err != nil || len(entries) == 0 {
+		return id, err == nil
 	}
-	id, ok := parseID(newest[0].ID)
-	return ok && until(ctx, func() bool { return r.inbox.hasReached(id) })
+	return parseID(entries[0].ID)
 }
 
 // until looks again and again whether something is so, and answers false when ctx has

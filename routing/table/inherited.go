@@ -44,10 +44,57 @@ func (r *Redis) Inherited(ctx context.Context, sessions []routing.SessionID) []b
 		all[i] = before[i] == 0
 		some = some || all[i]
 	}
-	if some && !r.CatchUp(ctx) {
-		clear(all)
+	if !some {
+		return all
 	}
+	newest, ok := r.newest(ctx)
+	if !ok {
+		clear(all)
+		return all
+	}
+	r.reached(ctx, sessions, all, newest)
 	return all
+}
+
+// mark is how far a node's inbox must be read before a session has what its former owners
+// had: to the entry that was the newest when they had all said that they are done. An inbox
+// that is always behind is read up to there all the same.
+type mark struct {
+	epoch uint64 // that the node has the session by
+	at    routing.Token
+	taken time.Time
+}
+
+// markLasts is how long a mark is remembered of a session that nobody asks for any longer.
+const markLasts = time.Minute
+
+// reached takes back what all says of sessions whose marks the inbox has not reached within
+// catchUpFor. It is called by one goroutine.
+func (r *Redis) reached(ctx context.Context, sessions []routing.SessionID, all []bool, newest routing.Token) {
+	now := time.Now()
+	maps.DeleteFunc(r.marks, func(_ routing.SessionID, m mark) bool { return now.Sub(m.taken) > markLasts })
+	far := routing.Token{}
+	for i, id := range sessions {
+		if !all[i] {
+			delete(r.marks, id)
+			continue
+		}
+		epoch := r.standing.epoch(id)
+		if m, ok := r.marks[id]; !ok || m.epoch != epoch {
+			r.marks[id] = mark{epoch, newest, now}
+		}
+		if at := r.marks[id].at; far.A < at.A || far.A == at.A && far.B < at.B {
+			far = at
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, catchUpFor)
+	defer cancel()
+	until(ctx, func() bool { return r.inbox.hasReached(far) })
+	for i, id := range sessions {
+		if all[i] = all[i] && r.inbox.hasReached(r.marks[id].at); all[i] {
+			delete(r.marks, id)
+		}
+	}
 }
 
 // before answers how many processes that had a session may still have replies to it, for

@@ -66,7 +66,8 @@ type Redis struct {
 	departures departures
 	news       news
 	primaries  primaries
-	loading    singleflight.Group // of scripts
+	loading    singleflight.Group         // of scripts
+	marks      map[routing.SessionID]mark // belongs to who calls Inherited
 
 	stale   chan struct{} // asks restate to write all sessions anew
 	rebuilt rebuilt
@@ -85,7 +86,7 @@ var _ routing.Table = (*Redis)(nil)
 // waits for a Redis that does not answer are bounded by the client's own timeouts.
 func NewRedis(client redis.UniversalClient, o Options) *Redis {
 	o = o.withDefaults()
-	r := &Redis{client: client, o: o, stale: make(chan struct{}, 1)}
+	r := &Redis{client: client, o: o, stale: make(chan struct{}, 1), marks: make(map[routing.SessionID]mark)}
 	r.link.log = o.Log
 	r.queue.init(o.Pending)
 	r.lease.init(o.Member)

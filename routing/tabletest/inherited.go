@@ -1,8 +1,11 @@
 package tabletest
 
 import (
+	"context"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"parley/routing"
 	"parley/routing/table"
@@ -17,6 +20,8 @@ var inherited = []story{
 	{name: "reminded", shared: true, tell: reminded},
 	// Of one that died all has come once its inbox was routed again, and was read.
 	{name: "buried", shared: true, tell: buried},
+	// A node whose inbox is always behind finds out all the same.
+	{name: "always behind", shared: true, tell: alwaysBehind},
 	// One that was started again routes by itself what its former process has left.
 	{name: "started again", shared: true, tell: startedAgain},
 }
@@ -53,6 +58,30 @@ func handedOver(t *testing.T, h Harness) {
 	eventually(t, "it is away", func() bool { return b.Stats().Away })
 	want(t, "while Redis is away", b.inherited(t, s), false)
 	b.wire.Heal()
+}
+
+func alwaysBehind(t *testing.T, h Harness) {
+	a, b := h.start(t, table.Options{Node: "a"}), h.start(t, table.Options{Node: "b"})
+	s, other := newSession(), newSession()
+	must(t, a.Open(t.Context(), s))
+	must(t, b.Open(t.Context(), other))
+	b.to(t, s)
+	a.HandedOver(s.ID, 2)
+	b.mail.mu.Lock()
+	b.mail.slow = 300 * time.Millisecond
+	b.mail.mu.Unlock()
+	enough, cancel := context.WithCancel(t.Context())
+	var relaying sync.WaitGroup
+	defer relaying.Wait()
+	defer cancel()
+	relaying.Go(func() {
+		for i := int64(0); enough.Err() == nil; i++ {
+			a.Route(enough, series(other, i, i+1))
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
+	eventually(t, "it is behind", func() bool { return h.Client.XLen(t.Context(), "parley:inbox:b").Val() > 5 })
+	eventually(t, "all has come", func() bool { return b.inherited(t, s) })
 }
 
 // unhear has a node know nothing of a session's being another's.

@@ -19,7 +19,8 @@ import (
 // that it was given.
 type mailbox struct {
 	mu       sync.Mutex
-	settle   bool // replies are settled as they come
+	settle   bool          // replies are settled as they come
+	slow     time.Duration // to take what comes at a time
 	got      []*routing.Reply
 	sessions map[routing.SessionID]routing.SessionRow
 	open     map[routing.SessionID][]routing.Row
@@ -35,6 +36,7 @@ type mailbox struct {
 func (m *mailbox) DeliverRelayed(replies []*routing.Reply) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	time.Sleep(m.slow)
 	for _, r := range replies {
 		m.got = append(m.got, r)
 		if m.settle {
