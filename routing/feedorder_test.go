@@ -103,14 +103,7 @@ func follows(t *testing.T, seed uint64, slow bool) {
 	if slow {
 		w.slow, w.thinks = slowly(seed), slowly(seed+1)
 	}
-	bury := func(name NodeID) {
-		if !slow {
-			w.bury(name)
-			return
-		}
-		late := time.Duration(random.IntN(300)) * time.Millisecond
-		time.AfterFunc(late, func() { w.bury(name) })
-	}
+	bury := w.undertaker(random, slow)
 	nodes, kills := make([]*Router, 3), make([]func(), 3)
 	start := func(i int) {
 		nodes[i], kills[i] = w.start(t, NodeID(rune('a'+i)), &topic{ack: true}, Limits{Patience: 500 * time.Millisecond})

@@ -346,6 +346,16 @@ func slowly(seed uint64) func() time.Duration {
 	}
 }
 
+// undertaker answers what buries a dead node: at once, or where it is slow after a while.
+func (w *world) undertaker(random *rand.Rand, slow bool) (bury func(name NodeID)) {
+	if !slow {
+		return w.bury
+	}
+	return func(name NodeID) {
+		time.AfterFunc(time.Duration(random.IntN(300))*time.Millisecond, func() { w.bury(name) })
+	}
+}
+
 func schedule(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 2))
 	w := newWorld()

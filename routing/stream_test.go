@@ -368,14 +368,7 @@ func streams(t *testing.T, seed uint64, numbered, slow bool) {
 	if slow {
 		w.slow, w.thinks = slowly(seed), slowly(seed+1)
 	}
-	bury := func(name NodeID) {
-		if !slow {
-			w.bury(name)
-			return
-		}
-		late := time.Duration(random.IntN(300)) * time.Millisecond
-		time.AfterFunc(late, func() { w.bury(name) })
-	}
+	bury := w.undertaker(random, slow)
 	limits := Limits{Patience: 500 * time.Millisecond}
 	nodes, kills := make([]*Router, 2), make([]func(), 2)
 	start := func(i int) { nodes[i], kills[i] = w.start(t, NodeID(rune('a'+i)), &topic{ack: true}, limits) }

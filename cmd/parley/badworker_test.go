@@ -18,14 +18,14 @@ func TestWorkersServiceIsBad(t *testing.T) {
 	c := newCluster(t, map[string]string{"shop": "murmur2"})
 	c.extra = "  shop: {topic: " + c.topic("shop") + ", timeout: 2s}\n"
 	c.services = nil
-	over, late := make(chan struct{}), make(chan struct{}, 4)
+	over, told, late := make(chan struct{}), make(chan struct{}, 4), make(chan struct{}, 4)
 	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		switch r.URL.Path {
 		case "/hang":
 			<-r.Context().Done()
 		case "/late":
-			time.Sleep(3 * time.Second)
+			<-told
 			fmt.Fprint(w, "too late")
 			late <- struct{}{}
 		case "/die":
@@ -75,6 +75,9 @@ func TestWorkersServiceIsBad(t *testing.T) {
 				status, body, _ := putTo(t, at(i+n, bad.path), "x")
 				if took := time.Since(began); status != bad.status || !strings.Contains(body, bad.says) || took > 10*time.Second {
 					t.Errorf("%s: got %d %s after %v, want %d", bad.path, status, body, took, bad.status)
+				}
+				if bad.path == "/late" {
+					told <- struct{}{}
 				}
 			})
 		}
