@@ -77,12 +77,39 @@ func (s *Session) lookLocked(o *open, last bool) {
 	if e == nil && event != nil && !want.Holds(event) {
 		e = want.Unmet(event)
 	}
+	s.showLocked(o, event, e)
+}
+
+// EndWaits has the session's requests of views wait no longer, on a node that goes away:
+// a caller is told that it has the newest event still, and any other, at once, that it may
+// ask elsewhere.
+func (s *Session) EndWaits() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != live || s.router.table.Fenced(time.Now()) {
+		return
+	}
+	for _, o := range s.open {
+		if o.Service.View == nil || o.adopted {
+			continue
+		}
+		event, e := o.Service.View.Latest(viewKey(o.Call))
+		if want := o.Call.Wanted; e == nil && (event == nil || !want.Holds(event)) {
+			e = refuse(Unavailable, true, "this node is going away")
+		}
+		s.showLocked(o, event, e)
+	}
+}
+
+// showLocked answers the request of a view: with an event, that it has it already, that
+// there is none, or an error.
+func (s *Session) showLocked(o *open, event *Event, e *Error) {
 	if e != nil {
 		s.failLocked(o, e)
 		return
 	}
-	reply := answerOf(event, key)
-	if event != nil && want.Has(event) {
+	reply := answerOf(event, viewKey(o.Call))
+	if event != nil && o.Call.Wanted.Has(event) {
 		reply.Status, reply.ContentType, reply.Body = unchanged, "", nil
 	}
 	reply.ID, reply.Final, reply.Consumed, reply.ConsumedBy = o.ID, true, time.Now(), s.router.node

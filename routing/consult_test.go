@@ -156,6 +156,41 @@ func TestViewWaitsOnASocket(t *testing.T) {
 	})
 }
 
+// A node that goes away keeps nobody waiting for events: who has the newest is told so,
+// and who wants another, or one of a key that has none, that it may ask elsewhere. What a
+// service is to answer is left alone.
+func TestViewWaitsEnd(t *testing.T) {
+	b := newBench(t, Limits{})
+	v := &tide{pages: pages{}, waiting: make(map[*func()]bool)}
+	full := func(e *Event) bool { return strings.HasPrefix(string(e.Body), "full") }
+	b.Router.services["states"] = &Service{Name: "states", View: v, Timeout: time.Minute, Partitioner: Murmur2, Until: map[string]func(*Event) bool{"full": full}}
+	s, c := b.open(t, true)
+	v.put("half full")
+	for id, w := range map[string]Wanted{"has it": {Tags: `"2-1"`, Wait: time.Second}, "full": {Name: "full", Until: full}, "absent": {Wait: time.Second}} {
+		key := "k"
+		if id == "absent" {
+			key = "x"
+		}
+		if _, err := s.Submit(&Call{ClientID: id, Service: "states", Key: []byte(key), Wanted: &w}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Submit(call("of a service"), nil); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "told before", len(c.outcomes()), 0)
+	s.EndWaits()
+	got := map[string]string{}
+	for _, d := range c.outcomes() {
+		if got[d.ClientID] = status(d); d.Err != nil {
+			got[d.ClientID] += " " + string(d.Err.Outcome)
+		}
+	}
+	want(t, "told", got, map[string]string{"has it": `unchanged "2-1"`, "full": "unavailable not_sent", "absent": "unavailable not_sent"})
+	want(t, "wait", len(v.waiting), 0)
+	want(t, "open", s.OpenRequests(), 1)
+}
+
 // A session whose request of a view waits goes on at another node: its client is told
 // there that it may ask again, soon.
 func TestViewWaitsAndItsNodeDies(t *testing.T) {

@@ -48,10 +48,8 @@ func (s *Server) serveView(w http.ResponseWriter, r *http.Request, service *rout
 	ctx, cancel := context.WithTimeout(valid, timeout)
 	defer cancel()
 	event, e := s.consult(ctx, service.View, key, wanted)
-	if e == nil && event != nil && !wanted.Holds(event) {
-		if e = wanted.Unmet(event); s.calls.isDraining() {
-			e = goingAway()
-		}
+	if e == nil {
+		e = s.unmet(event, wanted)
 	}
 	switch {
 	case r.Context().Err() != nil:
@@ -87,7 +85,7 @@ func readWanted(r *http.Request, service *routing.Service) (*routing.Wanted, *ro
 }
 
 // consult answers a key's newest event, as soon as it is what the caller wants. When ctx
-// ends, or the server drains, it answers what there is.
+// ends, or the server drains, it answers with what there is.
 func (s *Server) consult(ctx context.Context, view routing.View, key string, want *routing.Wanted) (*routing.Event, *routing.Error) {
 	for {
 		changed := make(chan struct{})
@@ -109,6 +107,20 @@ func (s *Server) consult(ctx context.Context, view routing.View, key string, wan
 		stop()
 		return view.Latest(key)
 	}
+}
+
+// unmet is the error of a wait that has ended, where that is not what the caller is to be
+// told of the newest event.
+func (s *Server) unmet(event *routing.Event, wanted *routing.Wanted) *routing.Error {
+	switch {
+	case event != nil && wanted.Holds(event):
+		return nil
+	case s.calls.isDraining():
+		return goingAway() // it may come, and be waited for elsewhere
+	case event == nil:
+		return nil
+	}
+	return wanted.Unmet(event)
 }
 
 // writeEvent answers with an event; with 304 if the caller has it, with 404 if

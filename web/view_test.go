@@ -134,11 +134,17 @@ func TestViewWaits(t *testing.T) {
 			t.Errorf("got %d %s", w.Code, w.Body)
 		}
 		last := ask("Prefer: wait=60", `If-None-Match: "2-2"`)
+		never := make(chan *httptest.ResponseRecorder, 1)
+		go func() { never <- g.do("GET", "/services/states/never", nil, "Prefer: wait=60") }()
+		synctest.Wait()
 		if err := g.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if w := <-last; w.Code != http.StatusNotModified || time.Since(began) != 3*time.Second {
 			t.Errorf("draining: got %d after %v", w.Code, time.Since(began))
+		}
+		if w := <-never; w.Code != 503 || !problemOf(t, w).Retry || time.Since(began) != 3*time.Second {
+			t.Errorf("draining, nothing there: got %d %s after %v", w.Code, w.Body, time.Since(began))
 		}
 		if b.watched != 0 {
 			t.Errorf("%d still watch", b.watched)

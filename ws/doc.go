@@ -54,7 +54,9 @@
 // one reply from another is (id, n), and a client drops what it has by that.
 //
 // A socket that has lived for long, or whose node drains, is told $/goaway, and is
-// closed later (1012) when it has not gone by itself.
+// closed later (1012) when it has not gone by itself. The plain door's, on a node that
+// drains, is closed once nothing is open; what waits for a view's event ends as
+// unavailable, not_sent, at once.
 //
 // # Who connects
 //

@@ -76,12 +76,19 @@ func (c *conn) goaway(message []byte) {
 	}
 }
 
-// closeIdle ends a plain client's socket that has nothing to wait for.
+// closeIdle ends a plain client's socket that has nothing to wait for. What it waits for
+// of a view it can as well wait for elsewhere, as a client that can resume does.
 func (c *conn) closeIdle() {
 	c.mu.Lock()
 	session, v1 := c.session, c.v1
 	c.mu.Unlock()
-	if !v1 && (session == nil || session.OpenRequests() == 0) {
+	if v1 {
+		return
+	}
+	if session != nil {
+		session.EndWaits()
+	}
+	if session == nil || session.OpenRequests() == 0 {
 		c.close(&closeRestart)
 	}
 }

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -100,6 +101,45 @@ func TestViewWaits(t *testing.T) {
 			if got := plain.ask(`{"jsonrpc":"2.0","id":1,"method":"echo","params":1,"meta":{` + meta + `}}`); !strings.Contains(got, "invalid_params") {
 				t.Errorf("%s of a service that is no view: %s", meta, got)
 			}
+		}
+	})
+}
+
+// A node that drains has a plain client wait for no view: it is told at once that it may
+// ask elsewhere, and let go. One that can resume waits on where it resumes.
+func TestDrainEndsViewWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := new(states)
+		r := newRig(t, Options{}, &routing.Service{Name: "states", View: v, Timeout: 30 * time.Second, MaxTimeout: time.Minute, Partitioner: routing.Murmur2})
+		plain, v1 := r.dial(""), r.greeted()
+		for _, c := range []*client{plain, v1} {
+			c.say(`{"jsonrpc":"2.0","id":1,"method":"states","meta":{"key":"k","wait":60000}}`)
+		}
+		plain.say(`[{"jsonrpc":"2.0","id":2,"method":"states","meta":{"key":"k","wait":60000}}]`)
+		synctest.Wait()
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		drained := make(chan error, 1)
+		go func() { drained <- r.server.Shutdown(ctx) }()
+		said := map[bool]string{}
+		for range 2 {
+			got := plain.hear()
+			said[strings.HasPrefix(got, "[")] = strings.Trim(got, "[]")
+		}
+		for batch, id := range map[bool]string{false: "1", true: "2"} {
+			same(t, "told", said[batch], `{"jsonrpc":"2.0","id":`+id+`,"error":{"code":-32003,"message":"this node is going away","data":{"code":"unavailable","outcome":"not_sent","retry":true}}}`)
+		}
+		code, _ := plain.closed()
+		same(t, "close code", code, 1012)
+		same(t, "after", time.Since(began), drainLook)
+		same(t, "told to go", strings.Contains(v1.hear(), "goaway"), true)
+		v.put(`"new"`, 1)
+		same(t, "before it goes", strings.Contains(v1.hear(), `"result":"new"`), true)
+		code, _ = v1.closed()
+		same(t, "close code", code, 1012)
+		if err := <-drained; err != nil {
+			t.Error(err)
 		}
 	})
 }

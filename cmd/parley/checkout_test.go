@@ -220,3 +220,44 @@ func TestReadYourOwnWrite(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// Callers wait at a node for an order that is not there yet, and the node is stopped. Over
+// HTTP they are told at once to ask elsewhere; who waits by a client notices nothing, and
+// has the order when another node has it.
+func TestReadersOutliveADrain(t *testing.T) {
+	c := checkoutCluster(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	leaves, stays := c.nodes[0], c.nodes[1]
+	s, err := client.Dial(ctx, client.Options{URLs: []string{leaves.url + "/ws", stays.url + "/ws"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close(context.Background()) }()
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		got, err := s.Call(ctx, "status", nil, client.CallOptions{Key: "o-1", Until: "decided", Wait: 45 * time.Second})
+		if err != nil || !strings.Contains(string(got.Result), "VALIDATED") {
+			t.Errorf("on a socket: %v: %s", err, got.Result)
+		}
+	})
+	told := make(chan time.Time, 1)
+	reading.Go(func() {
+		got, err := leaves.ask(ctx, "GET", "/services/status/o-1?until=decided", "", "Prefer: wait=45")
+		if told <- time.Now(); err != nil || got.status != 503 || !strings.Contains(got.body, `"not_sent","retry":true`) {
+			t.Errorf("over HTTP: %d %v: %s", got.status, err, got.body)
+		}
+	})
+	leaves.await(t, "waited at", func() bool { return leaves.metric(t, "parley_open_requests") == 1 })
+	time.Sleep(100 * time.Millisecond) // the call over HTTP is no request that is counted
+	stopped := time.Now()
+	leaves.signal(syscall.SIGTERM)
+	if after := (<-told).Sub(stopped); after > 2*time.Second {
+		t.Errorf("told over HTTP after %v", after)
+	}
+	<-leaves.exited
+	if got, err := stays.ask(ctx, "POST", "/services/checkout", `{"order":"o-1","customer":"c-1","items":[{"sku":"tea","quantity":1}]}`); err != nil || got.status != 200 {
+		t.Errorf("%d %v: %s", got.status, err, got.body)
+	}
+	reading.Wait()
+}
