@@ -54,6 +54,7 @@ func (c *Client) stream(ctx context.Context, service string, params []byte, o Ca
 	defer late.Stop()
 	for {
 		part, more, ended := c.takePart(k)
+		c.tellAccepted(k) // the gateway has said so before it sent what was taken
 		switch {
 		case more:
 			if !yield(part, nil) {
@@ -72,7 +73,6 @@ func (c *Client) stream(ctx context.Context, service string, params []byte, o Ca
 		}
 		select {
 		case <-k.woken:
-			c.tellAccepted(k)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-late.C:
