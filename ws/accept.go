@@ -26,7 +26,8 @@ func (c *conn) accept(w http.ResponseWriter, r *http.Request) (unknown bool, err
 			speak = offered[:1]
 		}
 	}
-	c.ws, err = websocket.Accept(&hijacker{w, c}, r, &websocket.AcceptOptions{
+	h := &hijacker{ResponseWriter: w, conn: c}
+	c.ws, err = websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:       speak,
 		InsecureSkipVerify: true, // the origin has been checked, by scheme too
 		CompressionMode:    websocket.CompressionDisabled,
@@ -34,6 +35,8 @@ func (c *conn) accept(w http.ResponseWriter, r *http.Request) (unknown bool, err
 	})
 	if err == nil {
 		c.ws.SetReadLimit(-1) // the reader counts itself, to go on reading until the client has closed
+		c.frames = h.frames
+		c.frames.Reset(h.line) // past a reader of what had come before, which the library has put between: there was nothing
 	}
 	return unknown, err
 }
@@ -72,6 +75,10 @@ const (
 type hijacker struct {
 	http.ResponseWriter
 	conn *conn
+
+	// What the library gets.
+	line   *line
+	frames *bufio.Reader
 }
 
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -81,8 +88,9 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	h.conn.attach(nc)
-	l := &line{Conn: nc, conn: h.conn, early: bytes.Clone(early)}
-	return l, bufio.NewReadWriter(bufio.NewReaderSize(l, readBuffer), bufio.NewWriterSize(l, writeBuffer)), nil
+	h.line = &line{Conn: nc, conn: h.conn, early: bytes.Clone(early)}
+	h.frames = bufio.NewReaderSize(h.line, readBuffer)
+	return h.line, bufio.NewReadWriter(h.frames, bufio.NewWriterSize(h.line, writeBuffer)), nil
 }
 
 // line is the net.Conn that the WebSocket library has. It reads from the

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"net"
@@ -24,6 +25,7 @@ type conn struct {
 	ws     *websocket.Conn // reads frames, and answers pings and close frames
 
 	// The reader's.
+	frames   *bufio.Reader   // what ws reads from
 	timed    bool            // the message that is being read has a deadline
 	called   bool            // the client has made a request
 	greeted  bool            // it has said hello
@@ -92,7 +94,11 @@ func (c *conn) readAll() {
 		}
 	}()
 	for {
-		if err := c.readOne(); err != nil {
+		err := c.awaitMessage()
+		if err == nil {
+			err = c.readOne()
+		}
+		if err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				c.close(&closeSlowFrame)
 			}
