@@ -73,9 +73,10 @@ func newTable(t *testing.T, client redis.UniversalClient, o table.Options) *tabl
 
 func single(addr string, db int) redis.UniversalClient { return wired(addr, db, tabletest.NewWire()) }
 
+// wired makes a client that leaves it to table.Options how long a trip may take.
 func wired(addr string, db int, wire *tabletest.Wire) redis.UniversalClient {
 	return redis.NewClient(&redis.Options{
-		Dialer: wire.Dial, Addr: addr, DB: db, ContextTimeoutEnabled: true, DialTimeout: time.Second, DialerRetries: 1, ReadTimeout: 2 * time.Second,
+		Dialer: wire.Dial, Addr: addr, DB: db, ContextTimeoutEnabled: true, DialTimeout: time.Second, DialerRetries: 1, ReadTimeout: time.Minute,
 		MaxRetries: 1, MinRetryBackoff: time.Millisecond, MaxRetryBackoff: 10 * time.Millisecond,
 	})
 }
