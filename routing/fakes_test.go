@@ -76,7 +76,9 @@ func (c *cluster) Left(_ SessionID, epoch uint64) { c.note("left %d", epoch) }
 
 func (c *cluster) HandedOver(_ SessionID, epoch uint64) { c.note("handed over %d", epoch) }
 
-func (*cluster) Inherited(_ context.Context, ids []SessionID) []bool { return make([]bool, len(ids)) }
+func (*cluster) Inherited(_ context.Context, ids []SessionID) []Legacy {
+	return make([]Legacy, len(ids))
+}
 
 func (*cluster) Remind(context.Context, []SessionID) {}
 

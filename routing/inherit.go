@@ -107,18 +107,13 @@ func (r *Router) askFor(ctx context.Context, heirs []heir) (left []heir) {
 	}
 	behind := r.behind.Load()
 	all := r.table.Inherited(ctx, ids)
-	if slices.Contains(all, true) {
+	if slices.ContainsFunc(all, func(l Legacy) bool { return l.Whole }) {
 		r.behind.CompareAndSwap(behind, nil)
 	}
 	for i, h := range heirs {
-		if all[i] {
-			looked, err := r.table.Look(ctx, h.id) // what was acknowledged there just before
-			if err == nil {
-				h.inherited(h.of, looked.Rows)
-				continue
-			}
-		}
-		if h.waits() {
+		if all[i].Whole {
+			h.inherited(h.of, all[i].Rows)
+		} else if h.waits() {
 			left = append(left, h)
 		}
 	}
@@ -159,7 +154,8 @@ func (h *heir) waits() bool {
 	return false
 }
 
-// inherited takes what has waited for what former owners had: no more of that comes.
+// inherited takes what has waited for what former owners had: no more of that comes. The
+// rows say what was acknowledged there just before.
 func (s *Session) inherited(in *inheritance, rows []Row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

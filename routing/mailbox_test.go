@@ -104,23 +104,30 @@ func (v view) lives() bool {
 }
 
 // Inherited tells whether all former owners have handed over, or are dead and buried.
-func (v view) Inherited(ctx context.Context, ids []SessionID) []bool {
+func (v view) Inherited(ctx context.Context, ids []SessionID) []Legacy {
 	pause(v.thinks)
 	defer pause(v.thinks)
-	all := make([]bool, len(ids))
+	all := make([]Legacy, len(ids))
 	v.mu.Lock()
 	for i, id := range ids {
-		all[i] = v.away[v.node] == nil
+		whole := v.away[v.node] == nil
 		if e := v.sessions[id]; e != nil {
 			for former := range e.past {
 				_, unburied := v.graves[former]
-				all[i] = all[i] && v.nodes[former.node] != former && !unburied
+				whole = whole && v.nodes[former.node] != former && !unburied
 			}
 		}
+		all[i].Whole = whole
 	}
 	v.mu.Unlock()
 	if caughtUp := v.CatchUp(ctx); !caughtUp || !v.lives() {
 		clear(all)
+	}
+	for i, id := range ids {
+		if all[i].Whole {
+			looked, _ := v.Look(ctx, id)
+			all[i].Rows = looked.Rows
+		}
 	}
 	return all
 }

@@ -58,6 +58,12 @@ type Resumed struct {
 	Held  []*Reply // oldest first; they stay held until Unhold
 }
 
+// Legacy is what the former owners of a session have left behind.
+type Legacy struct {
+	Whole bool  // all of it has come
+	Rows  []Row // as they are then
+}
+
 // Looked is what the table says about a session of this node.
 type Looked struct {
 	Rows []Row
@@ -105,8 +111,8 @@ type Relay interface {
 	// Inherited tells of each of these sessions, which this node has taken over, whether
 	// all replies that its former owners had of it have been delivered here: those that
 	// live have said HandedOver, and the inboxes of the others were routed again. It
-	// answers false where that is not known. It blocks as CatchUp does.
-	Inherited(ctx context.Context, sessions []SessionID) []bool
+	// does not where that is not known. It blocks as CatchUp does.
+	Inherited(ctx context.Context, sessions []SessionID) []Legacy
 	// Remind tells those former owners of these sessions that live and have not said
 	// HandedOver once more that they have lost them: the first notice may have been lost
 	// with its sender, or their answer with Redis. It blocks as CatchUp does.

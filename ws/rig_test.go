@@ -327,8 +327,8 @@ func (*oneNode) Unhold(routing.RequestID)                    {}
 func (*oneNode) Left(routing.SessionID, uint64)              {}
 func (*oneNode) HandedOver(routing.SessionID, uint64)        {}
 func (*oneNode) Remind(context.Context, []routing.SessionID) {}
-func (*oneNode) Inherited(_ context.Context, ids []routing.SessionID) []bool {
-	return make([]bool, len(ids))
+func (*oneNode) Inherited(_ context.Context, ids []routing.SessionID) []routing.Legacy {
+	return make([]routing.Legacy, len(ids))
 }
 func (*oneNode) Look(context.Context, routing.SessionID) (routing.Looked, error) {
 	return routing.Looked{}, nil

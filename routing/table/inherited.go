@@ -26,34 +26,57 @@ func (r *Redis) HandedOver(session routing.SessionID, epoch uint64) {
 
 // Inherited tells of each session whether those that had it before are done with it: one
 // that lives has said so, the inbox of one that does not was routed again, and this
-// node's own is read. It answers false while Redis is away.
-func (r *Redis) Inherited(ctx context.Context, sessions []routing.SessionID) []bool {
-	all := make([]bool, len(sessions))
+// node's own is read. It does not while Redis is away. However many sessions they are, it
+// takes the same few round trips: after a node's death hundreds of them wait at once.
+func (r *Redis) Inherited(ctx context.Context, sessions []routing.SessionID) []routing.Legacy {
+	left := make([]routing.Legacy, len(sessions))
 	if r.link.away() || r.Fenced(time.Now()) {
-		return all
+		return left
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
 	before, err := r.before(ctx, sessions)
 	if err != nil {
 		r.link.failed("ask for former owners", err)
-		return all
+		return left
 	}
-	some := false
+	all, some := make([]bool, len(sessions)), false
 	for i := range sessions {
 		all[i] = before[i] == 0
 		some = some || all[i]
 	}
 	if !some {
-		return all
+		return left
 	}
 	newest, ok := r.newest(ctx)
 	if !ok {
-		clear(all)
-		return all
+		return left
 	}
 	r.reached(ctx, sessions, all, newest)
-	return all
+	r.readLeft(ctx, sessions, all, left)
+	return left
+}
+
+// readLeft reads what the sessions that all names have now, in a round trip.
+func (r *Redis) readLeft(ctx context.Context, sessions []routing.SessionID, all []bool, left []routing.Legacy) {
+	var cmds []redis.Cmder
+	var of []int
+	for i, id := range sessions {
+		if all[i] {
+			cmds, of = append(cmds, redis.NewMapStringStringCmd(ctx, "hgetall", sessionKey(id))), append(of, i)
+		}
+	}
+	if len(cmds) == 0 {
+		return
+	}
+	if err := r.exec(ctx, cmds, true); err != nil {
+		r.link.failed("read what former owners have left", err)
+		return
+	}
+	for n, i := range of {
+		fields, err := cmds[n].(*redis.MapStringStringCmd).Result()
+		left[i] = routing.Legacy{Whole: err == nil, Rows: r.readRows(sessions[i], maps.All(fields))}
+	}
 }
 
 // mark is how far a node's inbox must be read before a session has what its former owners

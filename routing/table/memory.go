@@ -107,8 +107,8 @@ func (*Memory) HandedOver(routing.SessionID, uint64) {}
 func (*Memory) Remind(context.Context, []routing.SessionID) {}
 
 // Inherited answers that nobody else has had any.
-func (*Memory) Inherited(_ context.Context, sessions []routing.SessionID) []bool {
-	return slices.Repeat([]bool{true}, len(sessions))
+func (*Memory) Inherited(_ context.Context, sessions []routing.SessionID) []routing.Legacy {
+	return slices.Repeat([]routing.Legacy{{Whole: true}}, len(sessions))
 }
 
 // Fenced answers false: there is nobody who could take this node for dead.

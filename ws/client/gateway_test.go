@@ -184,8 +184,8 @@ func (o *table) Release(id routing.SessionID, n uint64) {
 func (*table) CatchUp(context.Context) bool                { return true }
 func (*table) HandedOver(routing.SessionID, uint64)        {}
 func (*table) Remind(context.Context, []routing.SessionID) {}
-func (*table) Inherited(_ context.Context, ids []routing.SessionID) []bool {
-	return make([]bool, len(ids))
+func (*table) Inherited(_ context.Context, ids []routing.SessionID) []routing.Legacy {
+	return make([]routing.Legacy, len(ids))
 }
 func (*table) Unhold(routing.RequestID) {}
 func (*table) Owns(context.Context, routing.SessionID, uint64) (bool, error) {
