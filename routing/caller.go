@@ -7,14 +7,21 @@ import (
 
 // Caller is who asks, as far as a door has found out. nil is nobody in particular: a
 // caller that has shown nothing, or that was not asked to. It may be used by any
-// goroutine, and is not changed once a door has it.
+// goroutine. Every session has one: so its decisions are no map, and its claims, which may
+// be thousands of bytes, are let go once all rules have been asked.
 type Caller struct {
 	Subject string
-	Claims  []byte    // what else is known of it, for rules: a JSON object, or nil
+	Claims  []byte    // what else is known of it, for rules: a JSON object, or nil. Only rules may look
 	Until   time.Time // when that ceases to hold
 
-	mu      sync.Mutex
-	decided map[*Rule]bool // one a rule: bounded by the configuration
+	mu      sync.Mutex // also of Claims, once a door has the caller
+	decided []decision // one a rule: bounded by the configuration
+}
+
+// decision is what a rule says of a caller.
+type decision struct {
+	rule *Rule
+	may  bool
 }
 
 // Name is the caller's subject, "" for nobody's.
@@ -48,15 +55,24 @@ func (r *Rule) Allows(c *Caller) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	may, known := c.decided[r]
-	if !known {
-		if c.decided == nil {
-			c.decided = make(map[*Rule]bool)
+	for _, d := range c.decided {
+		if d.rule == r {
+			return d.may
 		}
-		may = r.allows(c)
-		c.decided[r] = may
 	}
+	may := r.allows(c)
+	c.decided = append(c.decided, decision{r, may})
 	return may
+}
+
+// forgetClaims says that there are no more rules to ask.
+func (c *Caller) forgetClaims() {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Claims = nil
 }
 
 // Refuse answers the error of a caller that may not use what, nil for one that may.

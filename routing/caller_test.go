@@ -29,6 +29,24 @@ func TestRule(t *testing.T) {
 	want(t, "known", Known.Allows(eve) && !Known.Allows(nil), true)
 }
 
+// Who is to have a session is asked about by all rules at once, and its claims are not
+// kept for it.
+func TestServedCallerKeepsNoClaims(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Limits{})
+		clerks := NewRule(func(c *Caller) bool { return c != nil && string(c.Claims) == "clerk" })
+		b.Service("orders").Allow = clerks
+		b.feeds["orders.events"] = clerks
+		clerk, guest := &Caller{Subject: "ann", Claims: []byte("clerk")}, &Caller{Subject: "eve", Claims: []byte("guest")}
+		want(t, "served", b.Serves(clerk), true)
+		want(t, "claims", len(clerk.Claims)+cap(clerk.Claims), 0)
+		want(t, "may still", clerks.Allows(clerk), true)
+		b.Serves(guest)
+		want(t, "may not", clerks.Allows(guest), false)
+		want(t, "nobody", clerks.Allows(nil), false)
+	})
+}
+
 // A call that its caller may not make is not sent, and is counted by its word; who calls
 // for another than the session's own caller is judged by that one.
 func TestForbiddenCall(t *testing.T) {

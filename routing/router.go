@@ -200,19 +200,17 @@ func (r *Router) ServicesFor(c *Caller) []*Service {
 }
 
 // Serves tells whether there is a service or a topic that a caller may use, or none for
-// anybody.
+// anybody. It asks all rules: the caller's claims are not needed any more.
 func (r *Router) Serves(c *Caller) bool {
+	any := len(r.services)+len(r.feeds) == 0
 	for _, s := range r.services {
-		if s.Allow.Allows(c) {
-			return true
-		}
+		any = s.Allow.Allows(c) || any
 	}
 	for _, rule := range r.feeds {
-		if rule.Allows(c) {
-			return true
-		}
+		any = rule.Allows(c) || any
 	}
-	return len(r.services)+len(r.feeds) == 0
+	c.forgetClaims()
+	return any
 }
 
 // SetHomes tells which partitions of the reply topic this node consumes now.
