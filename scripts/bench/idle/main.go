@@ -31,15 +31,23 @@ func main() {
 	defer stop()
 	url := flag.String("url", "ws://127.0.0.1:8080/ws", "the server's address")
 	door := flag.String("door", bench.Subprotocol, "parley.v1 or plain")
+	key := flag.String("key", "", "file of the JWK (oct) that signs a token for each session; empty: they show none")
 	pid := flag.Int("pid", 0, "the server's process id")
 	pprof := flag.String("pprof", "http://127.0.0.1:9090", "where the server has /debug/pprof")
 	sessions := flag.Int("sessions", 5000, "how many sessions to open")
 	steps := flag.Int("steps", 5, "in how many steps")
+	heap := flag.String("heap", "", "file to keep a heap profile of the server in, with all sessions open")
 	name := flag.String("name", "", "what is measured")
 	flag.Parse()
-	gateway := &bench.Gateway{URLs: []string{*url}, Service: "echo", Plain: *door == "plain"}
-	server := server{pid: *pid, pprof: *pprof}
-	r, err := measure(ctx, gateway, server, *sessions, *steps)
+	tokens, err := newIssuer(*key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	open := func() (bench.Lane, error) {
+		gateway := bench.Gateway{URLs: []string{*url}, Service: "echo", Plain: *door == "plain", Token: tokens.next()}
+		return gateway.Open(ctx)
+	}
+	r, err := measure(open, server{pid: *pid, pprof: *pprof, heap: *heap}, *sessions, *steps)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -48,7 +56,7 @@ func main() {
 }
 
 // measure opens the sessions, and closes them in the end.
-func measure(ctx context.Context, t bench.Transport, s server, sessions, steps int) (result, error) {
+func measure(open func() (bench.Lane, error), s server, sessions, steps int) (result, error) {
 	var reading sync.WaitGroup
 	var lanes []bench.Lane
 	defer reading.Wait()
@@ -60,7 +68,7 @@ func measure(ctx context.Context, t bench.Transport, s server, sessions, steps i
 	var rss, inuse slope
 	for step := range steps + 1 {
 		for len(lanes) < sessions*step/steps {
-			lane, err := t.Open(ctx)
+			lane, err := open()
 			if err != nil {
 				return result{}, fmt.Errorf("session %d: %w", len(lanes), err)
 			}
@@ -75,6 +83,9 @@ func measure(ctx context.Context, t bench.Transport, s server, sessions, steps i
 			rss.add(float64(len(lanes)), m.rss)
 			inuse.add(float64(len(lanes)), m.inuse)
 		}
+	}
+	if err := s.keepHeap(); err != nil {
+		return result{}, err
 	}
 	return result{Sessions: sessions, RSS: rss.value(), Go: inuse.value()}, nil
 }

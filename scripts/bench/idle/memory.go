@@ -13,6 +13,7 @@ import (
 type server struct {
 	pid   int
 	pprof string
+	heap  string
 }
 
 // memory is what it takes, in bytes.
@@ -40,6 +41,18 @@ func (s server) memory() (m memory, err error) {
 		return m, fmt.Errorf("read statm: %w", err)
 	}
 	return memory{rss: pages * float64(os.Getpagesize()), inuse: heapInuse + stackInuse}, nil
+}
+
+// keepHeap keeps a heap profile, where one is wanted.
+func (s server) keepHeap() error {
+	if s.heap == "" {
+		return nil
+	}
+	heap, err := get(s.pprof + "/debug/pprof/heap?gc=1")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(s.heap, []byte(heap), 0o600)
 }
 
 func get(url string) (string, error) {
