@@ -27,7 +27,10 @@ const (
 //
 // such as event.state in ["VALIDATED", "FAILED"]. Numbers are compared by value.
 // Its methods may be called from any goroutine.
-type Condition struct{ program cel.Program }
+type Condition struct {
+	text    string
+	program cel.Program
+}
 
 // CompileCondition reads a condition. The error says where it is wrong.
 func CompileCondition(text string) (*Condition, error) {
@@ -36,8 +39,11 @@ func CompileCondition(text string) (*Condition, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Condition{program}, nil
+	return &Condition{text, program}, nil
 }
+
+// String is the condition as it was written.
+func (c *Condition) String() string { return c.text }
 
 // errNotJSON says that a condition asks for the value of an event that is no JSON.
 var errNotJSON = errors.New("the value is not JSON")

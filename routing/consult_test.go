@@ -97,7 +97,7 @@ func TestViewWaitsOnASocket(t *testing.T) {
 		b := newBench(t, Limits{})
 		v := &tide{pages: pages{}, waiting: make(map[*func()]bool)}
 		full := func(e *Event) bool { return strings.HasPrefix(string(e.Body), "full") }
-		service := &Service{Name: "states", View: v, Timeout: 7 * time.Second, Partitioner: Murmur2, Until: map[string]func(*Event) bool{"full": full}}
+		service := &Service{Name: "states", View: v, Timeout: 7 * time.Second, Partitioner: Murmur2, Until: map[string]Condition{"full": {Holds: full}}}
 		b.Router.services["states"] = service
 		go b.Router.Run(t.Context())
 		s, c := b.open(t, true)
@@ -163,7 +163,7 @@ func TestViewWaitsEnd(t *testing.T) {
 	b := newBench(t, Limits{})
 	v := &tide{pages: pages{}, waiting: make(map[*func()]bool)}
 	full := func(e *Event) bool { return strings.HasPrefix(string(e.Body), "full") }
-	b.Router.services["states"] = &Service{Name: "states", View: v, Timeout: time.Minute, Partitioner: Murmur2, Until: map[string]func(*Event) bool{"full": full}}
+	b.Router.services["states"] = &Service{Name: "states", View: v, Timeout: time.Minute, Partitioner: Murmur2, Until: map[string]Condition{"full": {Holds: full}}}
 	s, c := b.open(t, true)
 	v.put("half full")
 	for id, w := range map[string]Wanted{"has it": {Tags: `"2-1"`, Wait: time.Second}, "full": {Name: "full", Until: full}, "absent": {Wait: time.Second}} {

@@ -45,7 +45,7 @@ type Service struct {
 	Allow       *Rule         // who may use it; nil for everybody
 
 	// Until has, by name, what callers may wait for to be true of a view's newest event.
-	Until map[string]func(*Event) bool
+	Until map[string]Condition
 
 	Description    string // for people
 	Request, Reply Schema // nil where it is not known

@@ -38,6 +38,12 @@ func (e *Event) Tag() string {
 	return `"` + strconv.Itoa(int(e.At.Partition)) + "-" + strconv.FormatInt(e.At.Offset, 10) + `"`
 }
 
+// Condition is something that may be true of an event.
+type Condition struct {
+	Text  string // as the configuration has it, for people
+	Holds func(*Event) bool
+}
+
 // Wanted is what a caller wants of a view's newest event. nil stands for any, or none,
 // at once.
 type Wanted struct {
@@ -85,7 +91,7 @@ func matches(list, tag string) bool {
 // Expect notes which condition of the service's the caller waits for. The error is
 // InvalidParams where there is none of that name.
 func (w *Wanted) Expect(service *Service, name string) *Error {
-	if w.Name, w.Until = name, service.Until[name]; w.Until != nil {
+	if w.Name, w.Until = name, service.Until[name].Holds; w.Until != nil {
 		return nil
 	}
 	known := "none"

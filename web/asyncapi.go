@@ -1,8 +1,6 @@
 package web
 
 import (
-	"maps"
-	"slices"
 	"strings"
 
 	"parley/routing"
@@ -170,8 +168,10 @@ func metaOf(s *routing.Service) object {
 		properties["wait"] = object{"type": "integer", "minimum": 1, "maximum": max(1, s.MaxTimeout.Milliseconds()), "description": "ms to wait for an event, or for another one than etag names"}
 		properties["etag"] = object{"type": "string", "description": "meta.headers.etag of what the client has: meta.unchanged while that is the newest"}
 	}
-	if names := slices.Sorted(maps.Keys(s.Until)); len(names) > 0 {
-		properties["until"] = object{"enum": names, "description": "what is to be true of the newest event before it is the answer"}
+	if len(s.Until) > 0 {
+		until := conditions(s)
+		until["description"] = "what is to be true of the newest event before it is the answer"
+		properties["until"] = until
 	}
 	return object{"type": "object", "properties": properties}
 }

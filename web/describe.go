@@ -175,6 +175,16 @@ func schemaOf(name string, s routing.Schema) object {
 	return ref(schemasAt + name)
 }
 
+// conditions are what a caller may wait for: the names, each with what is asked of an
+// event.
+func conditions(s *routing.Service) object {
+	names := []object{}
+	for _, name := range slices.Sorted(maps.Keys(s.Until)) {
+		names = append(names, object{"const": name, "description": s.Until[name].Text})
+	}
+	return object{"type": "string", "oneOf": names}
+}
+
 // about a service, for people.
 func described(s *routing.Service) string {
 	if s.Description != "" {

@@ -25,6 +25,7 @@ func describedGateway(t *testing.T) *gateway {
 	}
 	latest := g.router.Service("quick")
 	latest.View, latest.Topic = noView{}, ""
+	latest.Until = map[string]routing.Condition{"done": {Text: `event.state == "DONE"`}}
 	about := newDescriptions(g.Server, "parley.replies")
 	g.handler = g.routes(nil, &page{}, about)
 	return g
@@ -49,7 +50,7 @@ func TestDescriptions(t *testing.T) {
 			}
 			return ref
 		})
-		for _, want := range []string{"echo.requests", "quick", `\u003cb\u003eSays`, "no_responders", "echo.request/$defs/a", "pipeline"} {
+		for _, want := range []string{"echo.requests", "quick", `\u003cb\u003eSays`, "no_responders", "echo.request/$defs/a", "pipeline", `"const": "done"`, `event.state == \"DONE\"`} {
 			if !strings.Contains(w.Body.String(), want) {
 				t.Errorf("%s does not have %s", path, want)
 			}

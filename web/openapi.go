@@ -2,7 +2,6 @@ package web
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,7 +122,7 @@ func servicePath(s *routing.Service) object {
 
 // viewParameters are those of a view, whose path names a key.
 var viewParameters = []object{
-	{"name": "key", "in": "path", "required": true, "description": "whose newest event is wanted", "schema": object{"type": "string", "minLength": 1}},
+	{"name": "key", "in": "path", "required": true, "description": "whose newest event is wanted", "example": "o-1", "schema": object{"type": "string", "minLength": 1}},
 	{"name": "If-None-Match", "in": "header", "description": "the ETag of what the caller has: 304 while that is the newest", "schema": object{"type": "string"}},
 	{"name": "Prefer", "in": "header", "description": "wait: how long to wait, in seconds, for an event, or for another one than the caller has", "schema": object{"type": "string"}, "example": "wait=5"},
 }
@@ -134,10 +133,9 @@ func viewPath(s *routing.Service) object {
 	responses["200"] = object{"description": "The newest event. With Prefer: wait=N it is waited for.", "headers": object{"ETag": object{"schema": object{"type": "string"}}}, "content": content(s.Name+".reply", s.Reply)}
 	responses["304"] = object{"description": "The caller has the newest."}
 	parameters := viewParameters
-	if names := slices.Sorted(maps.Keys(s.Until)); len(names) > 0 {
-		parameters = append(slices.Clip(parameters), object{"name": "until", "in": "query",
-			"description": "what is to be true of the newest event before it is the answer; 504 where it is not in time: as long as Prefer says, else the service's timeout",
-			"schema":      object{"type": "string", "enum": names}})
+	if len(s.Until) > 0 {
+		text := "what is to be true of the newest event before it is the answer; 504 where it is not in time: as long as Prefer says, else the service's timeout"
+		parameters = append(slices.Clip(parameters), object{"name": "until", "in": "query", "description": text, "schema": conditions(s)})
 	}
 	return object{
 		"summary": described(s), "parameters": parameters,

@@ -18,7 +18,7 @@ func TestViewUntil(t *testing.T) {
 		b := newBoard()
 		done := func(e *routing.Event) bool { return strings.Contains(string(e.Body), "DONE") }
 		g := newGateway(t, nil, &routing.Service{
-			Name: "states", View: b, Timeout: 20 * time.Second, MaxTimeout: time.Minute, Until: map[string]func(*routing.Event) bool{"done": done},
+			Name: "states", View: b, Timeout: 20 * time.Second, MaxTimeout: time.Minute, Until: map[string]routing.Condition{"done": {Holds: done}},
 		})
 		began := time.Now()
 		ask := func(target string, headers ...string) <-chan *httptest.ResponseRecorder {

@@ -3,7 +3,6 @@ package ws
 import (
 	"cmp"
 	"encoding/json"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -67,7 +66,7 @@ func openRPC(services []*routing.Service) []byte {
 			Name: s.Name, Description: s.Description, ParamStructure: structure,
 			Params: params, Result: rpcContent{Name: "reply", Schema: doc.schema(s.Name+".reply", s.Reply)},
 			Errors: errors, Timeout: s.Timeout.Milliseconds(), MaxTimeout: longest.Milliseconds(),
-			View: s.View != nil, Until: slices.Sorted(maps.Keys(s.Until)),
+			View: s.View != nil, Until: conditions(s),
 		})
 	}
 	text, err := json.Marshal(doc)
@@ -75,6 +74,15 @@ func openRPC(services []*routing.Service) []byte {
 		panic(err) // a bug: nothing in the document can fail
 	}
 	return text
+}
+
+// conditions are those that a caller may wait for, by name, as they are written.
+func conditions(s *routing.Service) map[string]string {
+	all := make(map[string]string, len(s.Until))
+	for name, condition := range s.Until {
+		all[name] = condition.Text
+	}
+	return all
 }
 
 // schema files a service's schema under a name and answers how to refer to it.
@@ -130,8 +138,8 @@ type rpcMethod struct {
 	Timeout        int64        `json:"x-timeout"`     // ms, unless meta.timeout says otherwise
 	MaxTimeout     int64        `json:"x-max-timeout"` // ms, the most that meta.timeout may be
 
-	View  bool     `json:"x-view,omitempty"`
-	Until []string `json:"x-until,omitempty"` // what meta.until may name
+	View  bool              `json:"x-view,omitempty"`
+	Until map[string]string `json:"x-until,omitempty"` // what meta.until may name, and what that is
 }
 
 type rpcContent struct {

@@ -162,11 +162,13 @@ func TestPingAndBye(t *testing.T) {
 // rpc.discover answers a document that names every service.
 func TestDiscover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Options{})
+		done := map[string]routing.Condition{"done": {Text: `event.state == "DONE"`}}
+		r := newRig(t, Options{}, &routing.Service{Name: "a-view", View: new(states), Until: done})
 		var doc struct {
 			OpenRPC string
 			Methods []struct {
 				Name   string
+				Until  map[string]string `json:"x-until"`
 				Errors []struct {
 					Ref string `json:"$ref"`
 				}
@@ -176,8 +178,9 @@ func TestDiscover(t *testing.T) {
 		if err := json.Unmarshal(parse(t, r.dial("").ask(`{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}`)).Result, &doc); err != nil {
 			t.Fatal(err)
 		}
-		same(t, "methods", len(doc.Methods), len(r.topics.serve))
-		same(t, "first", doc.Methods[0].Name, "badutf8")
+		same(t, "methods", len(doc.Methods), len(r.topics.serve)+1)
+		same(t, "first", doc.Methods[0].Name, "a-view")
+		same(t, "may wait for", doc.Methods[0].Until["done"], done["done"].Text)
 		same(t, "timeout", doc.Components.Errors["timeout"].Code, -32001)
 		word := strings.TrimPrefix(doc.Methods[0].Errors[0].Ref, "#/components/errors/")
 		if _, ok := doc.Components.Errors[word]; !ok {

@@ -48,7 +48,7 @@ func (v *states) put(body string, offset int64) {
 func TestViewWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := new(states)
-		done := map[string]func(*routing.Event) bool{"done": func(e *routing.Event) bool { return string(e.Body) == `"done"` }}
+		done := map[string]routing.Condition{"done": {Holds: func(e *routing.Event) bool { return string(e.Body) == `"done"` }}}
 		r := newRig(t, Options{}, &routing.Service{Name: "states", View: v, Timeout: 30 * time.Second, MaxTimeout: time.Minute, Partitioner: routing.Murmur2, Until: done})
 		ask := func(c *client, id int, meta string) {
 			c.say(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"states","meta":{"key":"k",%s}}`, id, meta))

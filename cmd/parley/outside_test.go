@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // others answers the folder that holds other people's programs, which
@@ -109,7 +111,12 @@ func TestDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.extra = strings.Replace(c.extra, "true-or-false.json", file, 1)
+	c.extra += fmt.Sprintf("  state: {answer: {view: {topic: %s, until: {done: 'event.order != \"<b>\"', ever: \"true\"}}}}\n", c.topic("states"))
 	c.start("a")
+	state := &kgo.Record{Topic: c.topic("states"), Key: []byte("o-1"), Value: []byte(`{"order":"o-1"}`)}
+	if err := c.client.ProduceSync(t.Context(), state).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
 	t.Log(runOther(t, dir, "node", copyInto(t, dir, "described.mjs"), c.nodes[0].url))
 	t.Log(runOther(t, dir, "node", copyInto(t, dir, "docs.mjs"), c.nodes[0].url, artefacts(t)))
 	t.Log(runOther(t, dir, filepath.Join(dir, "venv/bin/python"), copyInto(t, dir, "described.py"), c.nodes[0].url))

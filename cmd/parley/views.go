@@ -32,11 +32,11 @@ func (n *node) addView(topic string) (*kafka.View, error) {
 }
 
 // untils are a view's conditions as callers wait for them.
-func (n *node) untils(service string, c Conditions) map[string]func(*routing.Event) bool {
+func (n *node) untils(service string, c Conditions) map[string]routing.Condition {
 	conditions, _ := c.compile() // the configuration's check has done it before
-	all := make(map[string]func(*routing.Event) bool, len(conditions))
+	all := make(map[string]routing.Condition, len(conditions))
 	for name, condition := range conditions {
-		all[name] = kafka.NewUntil(condition, service, name, n.metrics, n.log).Holds
+		all[name] = routing.Condition{Text: condition.String(), Holds: kafka.NewUntil(condition, service, name, n.metrics, n.log).Holds}
 	}
 	return all
 }

@@ -24,12 +24,17 @@ try {
   const examples = door => page.evaluate(door => [...document.querySelectorAll(`.call[data-door=${door}] pre`)].map(e => e.textContent), door)
 
   for (const text of await examples('curl')) assert.match(sh(text), /^("hi"|\{"(items|basket|customer|order))/, text)
-  for (const text of await examples('wscat')) assert.match(sh(text.replace('npx wscat', wscat).replace('-w 5', '-w 1')), /"id":1,"result":/, text)
+  for (const text of await examples('wscat')) assert.match(sh(text.replace('npx wscat', wscat).replace(/-w \d/, '-w 1')), /"id":1,"result":/, text)
   for (const text of await examples('js')) { // a console is not bound by the page's policy, and no script of the page's may be made of text
     const session = await page.context().newCDPSession(page)
     const ended = await session.send('Runtime.evaluate', { expression: text, replMode: true, awaitPromise: true, allowUnsafeEvalBlockedByCSP: true })
     assert.equal(ended.exceptionDetails, undefined, text)
   }
+
+  // A view tells of its conditions, and how to wait for them.
+  const view = await page.locator('#service-state').innerText()
+  assert.match(view, /done\s+event\.order != "<b>"/)
+  assert.equal((await examples('curl')).filter(text => text.includes('?until=done') && text.includes('prefer: wait=5')).length, 1)
 
   // What a description says is text, never markup; the keyboard reaches the index and the switch.
   assert.equal(await page.locator('main img').count(), 0)

@@ -27,7 +27,7 @@ function article(api, { name, path, item }) {
   const isView = !item.post;
   const request = item.post?.requestBody.content['application/json'].schema;
   const reply = (item.post ?? item.get).responses['200'].content['application/json']?.schema;
-  const payload = isView ? 'k-1' : request ? exampleOf(api, request) : name === 'echo' ? 'hi' : {};
+  const payload = isView ? item.parameters.find(({ name }) => name === 'key').example : request ? exampleOf(api, request) : name === 'echo' ? 'hi' : {};
   return h('article', { id: anchor(name), 'aria-labelledby': `${anchor(name)}-title` },
     h('div', { class: 'head' }, h('h2', { id: `${anchor(name)}-title` }, name)),
     h('p', { class: 'about' }, item.summary),
@@ -37,8 +37,21 @@ function article(api, { name, path, item }) {
       ...(isView ? [] : [fact('While nobody serves', item['x-wait'] ? 'requests wait' : 'no_responders')])),
     h('div', { class: 'columns' },
       h('section', {}, h('h3', {}, 'Request'), ...shown(api, request, isView ? 'A key.' : 'Any JSON, or bytes.')),
-      h('section', {}, h('h3', {}, 'Reply'), ...shown(api, reply, 'Whatever the service answers.')),
-      h('section', { class: 'wide' }, h('h3', {}, 'Call it'), ...CALLS.map((call) => snippet(call.door, call.text(location, path, name, payload, Boolean(token())))))));
+      h('section', {}, h('h3', {}, 'Reply'), ...shown(api, reply, isView ? 'The newest event of that key.' : 'Whatever the service answers.')),
+      h('section', { class: 'wide' }, h('h3', {}, 'Call it'), ...CALLS.map((call) => snippet(call.door, call.text(location, path, name, payload, Boolean(token()))))),
+      ...(isView ? [waiting(path, name, payload, item.parameters.find(({ name }) => name === 'until')?.schema.oneOf ?? [])] : [])));
+}
+
+/**
+ * How to wait for a view's events, and for what.
+ * @param {string} path @param {string} name @param {string} key @param {{const: string, description: string}[]} conditions
+ */
+function waiting(path, name, key, conditions) {
+  return h('section', { class: 'wide' }, h('h3', {}, 'Wait for it'),
+    h('p', { class: 'note' }, 'Prefer: wait (on a socket meta.wait, in ms) waits until the key has an event; with If-None-Match (meta.etag), until it has another than the ETag\'s.',
+      conditions.length ? ' With until (meta.until) it waits for an event of which a condition is true:' : undefined),
+    conditions.length ? h('ul', { class: 'tree' }, ...conditions.map((c) => h('li', {}, h('span', { class: 'name' }, `${c.const} `), h('span', { class: 'type' }, c.description)))) : undefined,
+    ...CALLS.map((call) => snippet(call.door, call.text(location, path, name, key, Boolean(token()), { until: conditions[0]?.const }))));
 }
 
 /** A schema as a tree and as it is. @param {any} api @param {any} schema @param {string} otherwise */

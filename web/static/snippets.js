@@ -10,19 +10,30 @@ const socket = (at) => `${at.protocol === 'https:' ? 'wss' : 'ws'}://${at.host}/
 /** @param {boolean} shown */
 const bearer = (shown) => (shown ? ` \\\n  -H "authorization: Bearer $token"` : '');
 
-/** @typedef {(at: Location, path: string, name: string, payload: any, token: boolean) => string} Snippet */
+/** What is asked of a view that is to wait. @typedef {{until?: string}} Wait */
+/** @typedef {(at: Location, path: string, name: string, payload: any, token: boolean, wait?: Wait) => string} Snippet */
+
+/** The same on a socket. @param {string} key @param {Wait} wait */
+const patient = (key, wait) => ({ key, ...wait, wait: 5000 });
 
 /** @type {Snippet} */
-function curl(at, path, _, payload, token) {
-  if (path.includes('{key}')) return `curl -s ${quoted(at.origin + path.replace('{key}', payload))}${bearer(token)}`;
+function curl(at, path, _, payload, token, wait) {
+  const until = wait?.until ? `?until=${wait.until}` : '';
+  if (path.includes('{key}')) return `curl -s ${quoted(at.origin + path.replace('{key}', payload) + until)}${bearer(token)}${wait ? " \\\n  -H 'prefer: wait=5'" : ''}`;
   return `curl -s ${quoted(at.origin + path)}${bearer(token)} \\\n  -H 'content-type: application/json' \\\n  -d ${quoted(JSON.stringify(payload))}`;
 }
 
 /** @type {Snippet} */
-const wscat = (at, _, name, payload, token) => `npx wscat -c ${socket(at)} -w 5${bearer(token)} \\\n  -x ${quoted(JSON.stringify({ jsonrpc: '2.0', id: 1, method: name, params: payload }))}`;
+function wscat(at, _, name, payload, token, wait) {
+  const message = { jsonrpc: '2.0', id: 1, method: name, ...(wait ? { meta: patient(payload, wait) } : { params: payload }) };
+  return `npx wscat -c ${socket(at)} -w ${wait ? 6 : 5}${bearer(token)} \\\n  -x ${quoted(JSON.stringify(message))}`;
+}
 
 /** @type {Snippet} */
-const js = (at, _, name, payload, token) => `const { connect } = await import('${at.origin}/client/parley.js');\n\nconst client = connect('${socket(at)}'${token ? ", { token: prompt('token') }" : ''});\nconsole.log(await client.request(${JSON.stringify(name)}, ${JSON.stringify(payload, null, 2)}));\nclient.close();`;
+function js(at, _, name, payload, token, wait) {
+  const what = wait ? `undefined, ${JSON.stringify(patient(payload, wait))}` : JSON.stringify(payload, null, 2);
+  return `const { connect } = await import('${at.origin}/client/parley.js');\n\nconst client = connect('${socket(at)}'${token ? ", { token: prompt('token') }" : ''});\nconsole.log(await client.request(${JSON.stringify(name)}, ${what}));\nclient.close();`;
+}
 
 /** A program by its name in the page's switch. @type {{door: string, text: Snippet}[]} */
 export const CALLS = [{ door: 'curl', text: curl }, { door: 'wscat', text: wscat }, { door: 'js', text: js }];
