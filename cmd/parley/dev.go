@@ -8,11 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
-
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"parley/kafka"
 )
 
 // devOptions are the flags of `parley dev`.
@@ -96,29 +91,12 @@ func dev(ctx context.Context, o devOptions, log *slog.Logger, stdout, stderr io.
 	}
 	defer control.close()
 	nodes.tell(devControlVariable, control.url())
-	shop, err := newDemo(demoTopics(), kafka.Config{Brokers: servers.brokers, ClientID: demoGroup, Log: log}, demoGroup)
+	answering, err := startServices(servers.brokers, log)
 	if err != nil {
 		return err
 	}
-	// The services end after the nodes, so that a node's last requests are
-	// still answered.
-	shopCtx, stopShop := context.WithCancel(context.Background())
-	shopEnded := make(chan struct{})
-	line, err := newPipeline(defaultService(checkoutService).Topic, checkoutEvents, log, kgo.SeedBrokers(servers.brokers...))
-	if err != nil {
-		stopShop()
-		return err
-	}
-	go func() {
-		defer close(shopEnded)
-		var running sync.WaitGroup
-		defer running.Wait()
-		running.Go(func() { line.run(shopCtx) })
-		if err := shop.Run(shopCtx); err != nil {
-			log.Error("the demo services end", "err", err)
-		}
-	}()
-	defer func() { stopShop(); <-shopEnded }()
+	// They end after the nodes, so that a node's last requests are still answered.
+	defer answering.stop()
 
 	defer nodes.end()
 	if err := nodes.startAll(ctx); err != nil {
@@ -127,13 +105,13 @@ func dev(ctx context.Context, o devOptions, log *slog.Logger, stdout, stderr io.
 		}
 		return err
 	}
-	fmt.Fprint(stdout, greeting(nodes, servers))
+	fmt.Fprint(stdout, greeting(nodes, servers, answering.at))
 	<-ctx.Done()
 	return nil
 }
 
 // greeting tells a person what runs, and what to type.
-func greeting(nodes *fleet, s *servers) string {
+func greeting(nodes *fleet, s *servers, prices string) string {
 	var b strings.Builder
 	page := nodes.nodes[0].url
 	fmt.Fprintf(&b, "Parley runs: Kafka (%s) at %s, Redis (%s) at %s\n\n",
@@ -146,9 +124,10 @@ page   %s/
 wscat  npx wscat -c %s/ws
        > {"jsonrpc":"2.0","id":1,"method":"customer","params":{"customer":"c-1"}}
 curl   curl -s %s/services/customer -H 'content-type: application/json' -d '{"customer":"c-1"}'
+worker curl -s %s/services/prices/tea    (an HTTP service, at %s)
 
 Each node is a process of its own: kill one from the page and see the answer arrive all the same.
 Ctrl-C ends it.
-`, page, strings.Replace(page, "http", "ws", 1), page)
+`, page, strings.Replace(page, "http", "ws", 1), page, page, prices)
 	return b.String()
 }

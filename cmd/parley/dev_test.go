@@ -181,6 +181,25 @@ func TestDevReadsItsOwnWrite(t *testing.T) {
 	d.stop(syscall.SIGINT)
 }
 
+// An ordinary HTTP service stands behind a topic: its answers, its status and its words
+// come back through the gateway.
+func TestDevHasAWorker(t *testing.T) {
+	d := startDev(t)
+	d.until("there", func() bool {
+		return d.get(d.pages[1]+"/services/"+pricesService+"/tea") == `{"currency":"EUR","price":"6.20","sku":"tea"}`
+	})
+	r, err := http.Post(d.pages[0]+"/services/"+pricesService, "application/json", strings.NewReader(`{"sku":"rum"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := io.ReadAll(r.Body)
+	_ = r.Body.Close()
+	if err != nil || r.StatusCode != 404 || !strings.Contains(string(said), `there is no \"rum\"`) {
+		t.Errorf("%s %s, %v", r.Status, said, err)
+	}
+	d.stop(syscall.SIGINT)
+}
+
 // `parley dev` is killed: its nodes notice, and do not live on.
 func TestDevKilledTakesItsNodesAlong(t *testing.T) {
 	d := startDev(t)

@@ -65,7 +65,7 @@ func newFleet(o devOptions, s *servers, log *slog.Logger, stderr io.Writer) (*fl
 				n.args = append(n.args, "--services."+name+"."+key, value)
 			}
 		}
-		n.args = append(n.args, pipelineFlags()...)
+		n.args = append(n.args, slices.Concat(pipelineFlags(), pricesFlags())...)
 		n.env = append(n.env, "PARLEY_REDIS_URL="+s.redis) // it may hold a password, and everybody can read arguments
 		f.nodes = append(f.nodes, n)
 	}
