@@ -65,8 +65,8 @@
 // # Take-over
 //
 // Resume first waits until all that this node has queued is written, so that it
-// sees its own rows, and so that no end of an earlier time can follow it. The
-// script raises the epoch. The former owner is sent the notice "taken <session>
+// sees its own rows, and so that no end of an earlier time can follow it. Many that come
+// at once go to Redis together (crowd.go). The script raises the epoch. The former owner is sent the notice "taken <session>
 // <epoch>" by way of the queue, for as long as it takes. Should this process die
 // before, the next owner tells it: the one before the former is sent the notice too,
 // and whoever has heard it before does not mind. Should nobody come, or die as well,

@@ -16,5 +16,9 @@ func (r *Redis) FallAsleep() {
 	r.pulse.last.Store(int64(time.Since(r.pulse.start) - 2*r.pulse.limit))
 }
 
-// UninboxDigest names the script that takes an inbox away.
-var UninboxDigest = uninboxScript.Hash()
+// Digests name scripts: that takes an inbox away, that makes one, that renews a lease.
+var (
+	UninboxDigest = uninboxScript.Hash()
+	InboxDigest   = inboxScript.Hash()
+	LeaseDigest   = leaseScript.Hash()
+)

@@ -3,10 +3,13 @@ package table
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"parley/routing"
 )
@@ -115,13 +118,13 @@ func (r *Redis) again() time.Duration {
 func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 	ctx, cancel := context.WithTimeout(ctx, r.o.Lease)
 	defer cancel()
-	// First the inbox: nobody relays to a node whose inbox is not there, and an
-	// earlier boot that leaves late may have taken it away.
-	if err := r.makeInbox(ctx, r.o.Node); err != nil {
-		return err
+	if first { // nobody relays to a node whose inbox is not there
+		if err := r.makeInbox(ctx, r.o.Node); err != nil {
+			return err
+		}
 	}
 	sent := time.Now()
-	answer, err := leaseScript.Run(ctx, r.client, leaseKeys(), r.leaseArgs(first)...).Slice()
+	answer, info, err := r.askLease(ctx, first)
 	if err != nil {
 		return err
 	}
@@ -141,7 +144,7 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 	if off, news := r.clock.learn(sent, received, c.now); news {
 		r.o.Log.Warn("this node's clock is not Redis's, which deadlines are told by", "ahead", off.Round(time.Millisecond).String())
 	}
-	restored := r.primaryChanged(ctx)
+	restored := r.primaryChanged(ctx, info)
 	if !first && c.expires == 0 {
 		restored = true
 		r.o.Log.Warn("Redis had forgotten this node: its sessions are written anew")
@@ -155,6 +158,23 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 	r.take(c, sent, first, restored)
 	r.pulse.confirm(sent)
 	return nil
+}
+
+// askLease renews the lease, and answers what lease.lua and INFO say. It is one round trip:
+// where each takes long, more of them would make the lease late. The inbox is made as well,
+// as an earlier boot that leaves late may have taken it away.
+func (r *Redis) askLease(ctx context.Context, first bool) (answer []any, info string, err error) {
+	inbox := call(ctx, inboxScript, []string{inboxKey(r.o.Node)})
+	lease := call(ctx, leaseScript, leaseKeys(), r.leaseArgs(first)...)
+	server := redis.NewStringCmd(ctx, "info", "server")
+	if err := r.exec(ctx, []redis.Cmder{inbox, lease, server}, false); err != nil {
+		return nil, "", err
+	}
+	if err := inbox.Err(); err != nil {
+		return nil, "", fmt.Errorf("make inbox: %w", err)
+	}
+	answer, err = lease.Slice()
+	return answer, server.Val(), err
 }
 
 // leaseArgs tells lease.lua, among others, since when this node has had its lease. Only

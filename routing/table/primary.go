@@ -14,9 +14,10 @@ type primaries struct{ known map[string]bool }
 
 // primaryChanged tells whether another server process answers than before: a
 // replica that took over, or the same one restarted. Either may have lost what was
-// written last. A server that does not say who it is counts as unchanged.
-func (r *Redis) primaryChanged(ctx context.Context) bool {
-	ids := r.primaryIDs(ctx)
+// written last. A server that does not say who it is counts as unchanged. info is what one
+// server says of itself, where there is only one.
+func (r *Redis) primaryChanged(ctx context.Context, info string) bool {
+	ids := r.primaryIDs(ctx, info)
 	changed := false
 	for id := range ids {
 		changed = changed || !r.primaries.known[id]
@@ -32,28 +33,32 @@ func (r *Redis) primaryChanged(ctx context.Context) bool {
 	return changed && !first
 }
 
-func (r *Redis) primaryIDs(ctx context.Context) map[string]bool {
-	var mu sync.Mutex
+func (r *Redis) primaryIDs(ctx context.Context, info string) map[string]bool {
 	ids := make(map[string]bool)
-	ask := func(ctx context.Context, client redis.Cmdable) error {
-		info, err := client.Info(ctx, "server").Result()
-		for line := range strings.Lines(info) {
-			if id, ok := strings.CutPrefix(strings.TrimSpace(line), "run_id:"); ok {
-				mu.Lock()
-				ids[id] = true
-				mu.Unlock()
-			}
-		}
+	cluster, ok := r.client.(*redis.ClusterClient)
+	if !ok {
+		addRunID(ids, info)
+		return ids
+	}
+	var mu sync.Mutex
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
+		info, err := c.Info(ctx, "server").Result()
+		mu.Lock()
+		defer mu.Unlock()
+		addRunID(ids, info)
 		return err
-	}
-	var err error
-	if cluster, ok := r.client.(*redis.ClusterClient); ok {
-		err = cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error { return ask(ctx, c) })
-	} else {
-		err = ask(ctx, r.client)
-	}
+	})
 	if err != nil {
 		return nil // the next renewal will tell
 	}
 	return ids
+}
+
+// addRunID notes which server process INFO is of.
+func addRunID(ids map[string]bool, info string) {
+	for line := range strings.Lines(info) {
+		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "run_id:"); ok {
+			ids[id] = true
+		}
+	}
 }

@@ -58,6 +58,7 @@ type Redis struct {
 	link       link
 	clock      clock
 	queue      queue
+	crowd      crowd
 	lease      lease
 	pulse      pulse
 	inbox      inbox
@@ -89,6 +90,7 @@ func NewRedis(client redis.UniversalClient, o Options) *Redis {
 	r := &Redis{client: client, o: o, stale: make(chan struct{}, 1), marks: make(map[routing.SessionID]mark)}
 	r.link.log = o.Log
 	r.queue.init(o.Pending)
+	r.crowd.init()
 	r.lease.init(o.Member)
 	r.pulse.init(o.Lease)
 	r.inbox.init()
@@ -128,6 +130,7 @@ func (r *Redis) Run(ctx context.Context, to Node) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	working.Go(func() { r.write(work) })
+	working.Go(func() { r.lead(work) })
 	working.Go(func() { r.read(work, to) })
 	working.Go(func() { r.settle(work) })
 

@@ -42,12 +42,12 @@ func (r *Redis) Resume(ctx context.Context, q routing.Resumption) (routing.Resum
 		return routing.Resumed{}, fmt.Errorf("resume: %w", err)
 	}
 	boot := r.boot()
-	answer, err := resumeScript.Run(ctx, r.client, sessionKeys(q.ID), hex.EncodeToString(q.Secret), q.Subject,
-		string(r.o.Node), boot, r.o.life(), newBoot(), r.lease.until(r.o.Timeout)).Result()
-	if err != nil {
+	take := call(ctx, resumeScript, sessionKeys(q.ID), hex.EncodeToString(q.Secret), q.Subject,
+		string(r.o.Node), boot, r.o.life(), newBoot(), r.lease.until(r.o.Timeout))
+	if err := r.join(ctx, take); err != nil {
 		return routing.Resumed{}, fmt.Errorf("resume: %w", err)
 	}
-	t, err := r.readTaken(q.ID, answer)
+	t, err := r.readTaken(q.ID, take.Val())
 	if err != nil {
 		return routing.Resumed{}, err
 	}
@@ -137,10 +137,11 @@ func (r *Redis) readRows(session routing.SessionID, fields iter.Seq2[string, str
 func (r *Redis) Look(ctx context.Context, id routing.SessionID) (got routing.Looked, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
-	fields, err := r.client.HGetAll(ctx, sessionKey(id)).Result()
-	if err != nil {
+	look := redis.NewMapStringStringCmd(ctx, "hgetall", sessionKey(id))
+	if err := r.join(ctx, look); err != nil {
 		return got, fmt.Errorf("look at session: %w", err)
 	}
+	fields := look.Val()
 	got.Rows = r.readRows(id, maps.All(fields))
 	if !r.rebuilding() { // else its rows may be another's that has not written them yet
 		got.Left, _ = strconv.ParseUint(fields["left"], 10, 64)

@@ -111,7 +111,7 @@ var (
 
 	// pipelined are the sources of the scripts that run in pipelines, where an unknown
 	// digest cannot be answered by sending the source at once.
-	pipelined = []string{nodesLua, sessionLua, endLua, pushLua, holdLua, unholdLua, noticeLua, leftLua, handedLua,
+	pipelined = []string{leaseLua, inboxLua, resumeLua, nodesLua, sessionLua, endLua, pushLua, holdLua, unholdLua, noticeLua, leftLua, handedLua,
 		roomLua, keepLua, claimLua, unclaimLua, collectLua, concludeLua, heardLua, waitLua, subLua, unsubLua}
 )
 
