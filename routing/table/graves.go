@@ -99,20 +99,16 @@ func (r *Redis) bury(ctx context.Context) {
 // nothing of its kind is left there. A new process of the same name may read and
 // route the same entries: what is done twice is dropped by its record.
 func (r *Redis) buryOnce(ctx context.Context, g grave) (done bool, err error) {
-	living, err := r.living(ctx, g.node)
-	if err != nil {
-		return false, err
-	}
-	strays, from, stuck := 0, "-", make(map[routing.SessionID]bool)
-	for {
-		entries, err := r.client.XRangeN(ctx, inboxKey(g.node), from, "+", buryEntries).Result()
-		if err != nil {
-			return false, fmt.Errorf("read inbox: %w", err)
+	living, strays := "", 0
+	stuck := make(map[routing.SessionID]bool)
+	for from, more := "-", true; more; {
+		var entries []redis.XMessage
+		if living, entries, err = r.readGrave(ctx, g.node, from); err != nil {
+			return false, err
 		}
-		if len(entries) == 0 {
-			break
+		if more = len(entries) == buryEntries; more {
+			from = "(" + entries[len(entries)-1].ID
 		}
-		from = "(" + entries[len(entries)-1].ID
 		entries = slices.DeleteFunc(entries, func(e redis.XMessage) bool { return living != "" && e.Values["b"] == living })
 		strays += len(entries)
 		if err := r.routeAgain(ctx, g.node, entries, stuck); err != nil {
@@ -130,13 +126,32 @@ func (r *Redis) buryOnce(ctx context.Context, g grave) (done bool, err error) {
 	return true, r.client.HDel(ctx, gravesKey, g.field()).Err()
 }
 
+// readGrave answers which process of a node lives, and what its inbox has from an entry on,
+// in a round trip: sessions wait for the burial.
+func (r *Redis) readGrave(ctx context.Context, node routing.NodeID, from string) (living string, entries []redis.XMessage, err error) {
+	member := redis.NewStringCmd(ctx, "hget", membersKey, string(node))
+	inbox := redis.NewXMessageSliceCmd(ctx, "xrange", inboxKey(node), from, "+", "count", buryEntries)
+	if err := r.exec(ctx, []redis.Cmder{member, inbox}, false); err != nil {
+		return "", nil, fmt.Errorf("read inbox: %w", err)
+	}
+	if living, err = bootOf(member); err == nil {
+		entries, err = inbox.Result()
+	}
+	return living, entries, err
+}
+
 // living answers which process of a node lives; "" for none.
 func (r *Redis) living(ctx context.Context, node routing.NodeID) (boot string, err error) {
-	member, err := r.client.HGet(ctx, membersKey, string(node)).Result()
+	return bootOf(r.client.HGet(ctx, membersKey, string(node)))
+}
+
+// bootOf reads the boot in a member's record.
+func bootOf(record *redis.StringCmd) (boot string, err error) {
+	text, err := record.Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return "", fmt.Errorf("look up node: %w", err)
 	}
-	boot, _, _ = strings.Cut(member, " ")
+	boot, _, _ = strings.Cut(text, " ")
 	return boot, nil
 }
 
