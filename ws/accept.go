@@ -66,7 +66,7 @@ func containsFold(all []string, one string) bool {
 // small messages, larger ones pass it by; the writer's holds any control frame
 // whole, so that each is one call of line.Write.
 const (
-	readBuffer  = 1024
+	readBuffer  = 512
 	writeBuffer = 256
 )
 
