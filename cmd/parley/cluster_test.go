@@ -38,13 +38,17 @@ func realServers(t *testing.T) (kafka, redis string) {
 	return kafka, redis
 }
 
-// binary builds parley once, with the race detector where there can be one, and
-// answers its path.
+// binary answers the path of parley: of one that was built before (PARLEY_TEST_BINARY),
+// or that it builds once, with the race detector where there can be one.
 var binary = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("PARLEY_TEST_BINARY"); path != "" {
+		return path, nil
+	}
 	dir, err := os.MkdirTemp("", "parley-test-")
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	path := filepath.Join(dir, "parley")
 	args := []string{"build", "-o", path}
 	// The detector needs a C compiler, which a machine with Go alone has not; on real
@@ -59,24 +63,15 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
+// built is the directory that binary has built in; "" where it has not.
+var built string
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := binaryIfBuilt(); err == nil && path != "" {
-		os.RemoveAll(filepath.Dir(path))
+	if built != "" {
+		os.RemoveAll(built)
 	}
 	os.Exit(code)
-}
-
-var built sync.Once
-
-// binaryIfBuilt answers the path of the binary if any test has asked for it.
-func binaryIfBuilt() (path string, err error) {
-	never := false
-	built.Do(func() { never = true })
-	if never {
-		return "", nil
-	}
-	return binary()
 }
 
 // cluster is a gateway of several processes on real servers, with topics, a
@@ -190,7 +185,6 @@ func (c *cluster) start(name string) *process {
 func (c *cluster) launch(name string) *process {
 	c.t.Helper()
 	path, err := binary()
-	built.Do(func() {})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -309,14 +303,23 @@ func metricIn(t *testing.T, text, name string) float64 {
 	return 0
 }
 
+// givenPorts are those that freePort has answered. Who was given one takes it later, and
+// until then the kernel may answer with it again.
+var givenPorts sync.Map
+
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		if _, before := givenPorts.LoadOrStore(port, true); !before {
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func tail(s string, n int) string {

@@ -28,7 +28,6 @@ type running struct {
 func startDev(t *testing.T, flags ...string) *running {
 	t.Helper()
 	path, err := binary()
-	built.Do(func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
