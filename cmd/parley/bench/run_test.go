@@ -17,6 +17,7 @@ import (
 type standIn struct {
 	hellos, acks, byes atomic.Int64
 	refuse             string // answer requests with this error
+	leaves             bool   // close the socket behind the welcome
 }
 
 func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -64,6 +65,10 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if conn.Write(background, websocket.MessageText, text) != nil {
 			return
 		}
+		if s.leaves {
+			_ = conn.Close(websocket.StatusNormalClosure, "")
+			return
+		}
 	}
 }
 
@@ -72,6 +77,21 @@ func serve(t *testing.T, s *standIn) (url string) {
 	t.Cleanup(server.Close)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	return "ws" + strings.TrimPrefix(server.URL, "http") + "/ws"
+}
+
+// A lane whose socket the gateway has closed, as it does at the lane's goodbye, has ended well.
+func TestClosedByTheGateway(t *testing.T) {
+	gateway := &Gateway{URLs: []string{serve(t, &standIn{leaves: true})}}
+	lane, err := gateway.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lane.Receive(); err == nil {
+		t.Fatal("it was not closed")
+	}
+	if err := lane.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 // Over real sockets, through both doors and in both loops, every request gets

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -180,5 +181,8 @@ func (s *socket) Close() error {
 		}
 		s.conn.Write(ctx, websocket.MessageText, []byte(`{"jsonrpc":"2.0","method":"$/bye"}`))
 	}
-	return s.conn.CloseNow()
+	if err := s.conn.CloseNow(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil // the gateway has closed it, as it was asked to
 }
