@@ -37,13 +37,13 @@ func (s *slow) pass() {
 	time.Sleep(s.takes)
 }
 
-// A node has died, and its clients come to another all at once, which has few connections
-// to a Redis that is far away. It takes all of them, as they go to Redis together, and what
-// else it has to say there, its lease above all, does not wait behind each of them.
+// A node has died, and its clients come to another all at once. They go to Redis together,
+// so that what else the node has to say there, its lease above all, does not wait for a
+// connection behind each of them.
 func TestCrowd(t *testing.T) {
 	t.Parallel()
 	server := miniredis.RunT(t)
-	client := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 8, ContextTimeoutEnabled: true})
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})
 	way := &slow{takes: 20 * time.Millisecond}
 	a := newTable(t, client, table.Options{Node: "a"})
 	stop := runAll(t, map[*table.Redis]*router{a: {}})
