@@ -14,7 +14,7 @@ import (
 type clock struct{ ahead atomic.Int64 } // nanoseconds that Redis's is ahead of the process's
 
 // clocksDiffer is by how much clocks differ that are looked after. Nothing is
-// corrected below, nor in a round trip that took longer.
+// corrected below, nor what a round trip's own length may account for.
 const clocksDiffer = 100 * time.Millisecond
 
 // learn takes a round trip's word on what time it is at Redis, in Unix ms, and tells
@@ -22,7 +22,7 @@ const clocksDiffer = 100 * time.Millisecond
 func (c *clock) learn(sent, received time.Time, redis int64) (off time.Duration, news bool) {
 	trip := received.Sub(sent)
 	ahead := time.UnixMilli(redis).Sub(wall(sent.Add(trip / 2)))
-	if trip > clocksDiffer || (ahead-c.now()).Abs() <= clocksDiffer || defectOwnClock {
+	if (ahead-c.now()).Abs() <= max(clocksDiffer, trip/2) || defectOwnClock {
 		return 0, false
 	}
 	c.ahead.Store(int64(ahead))

@@ -41,9 +41,13 @@ func (r *Redis) Resume(ctx context.Context, q routing.Resumption) (routing.Resum
 	if err := r.restatedBy(ctx, q.ID); err != nil {
 		return routing.Resumed{}, fmt.Errorf("resume: %w", err)
 	}
+	until := r.lease.until(r.o.Timeout)
+	if until == 0 { // it has had no lease yet: as an owner it would look dead, and it does not know Redis's clock
+		return routing.Resumed{}, fmt.Errorf("resume: %w", errLease)
+	}
 	boot := r.boot()
 	take := call(ctx, resumeScript, sessionKeys(q.ID), hex.EncodeToString(q.Secret), q.Subject,
-		string(r.o.Node), boot, r.o.life(), newBoot(), r.lease.until(r.o.Timeout))
+		string(r.o.Node), boot, r.o.life(), newBoot(), until)
 	if err := r.join(ctx, take); err != nil {
 		return routing.Resumed{}, fmt.Errorf("resume: %w", err)
 	}
