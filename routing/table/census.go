@@ -14,6 +14,7 @@ import (
 type census struct {
 	now     int64 // by Redis's clock, Unix ms
 	expires int64 // when the lease would have ended; 0 where there was none
+	since   int64 // since then it has never lapsed, nor been renewed late
 	removed bool  // the others took this process for dead
 	rival   bool  // another process uses this node's name
 	members map[routing.NodeID]string
@@ -39,7 +40,7 @@ var errCensus = errors.New("the lease script answered something else")
 
 // parseCensus reads the answer of lease.lua.
 func parseCensus(answer []any) (*census, error) {
-	if len(answer) != 8 {
+	if len(answer) != 9 {
 		return nil, errCensus
 	}
 	c := &census{members: make(map[routing.NodeID]string), restated: make(map[routing.NodeID]int64)}
@@ -49,6 +50,10 @@ func parseCensus(answer []any) (*census, error) {
 	c.removed, c.rival = word == "removed", word == "rival"
 	var err error
 	if c.now, err = strconv.ParseInt(now, 10, 64); err != nil {
+		return nil, fmt.Errorf("%w: %w", errCensus, err)
+	}
+	since, _ := answer[8].(string)
+	if c.since, err = strconv.ParseInt(since, 10, 64); err != nil {
 		return nil, fmt.Errorf("%w: %w", errCensus, err)
 	}
 	if expires != "" {

@@ -23,7 +23,7 @@ type lease struct {
 	renewed time.Time // when the last renewal that worked was sent
 	left    bool      // the node has given it up
 	clock   int64     // Redis's, Unix ms, at renewed
-	since   int64     // by Redis's clock: since then the lease has never lapsed
+	since   int64     // by Redis's clock: since then the lease has never lapsed (see lease.lua)
 	members map[routing.NodeID]string
 	soon    time.Duration // after renewed there may be news of other nodes; 0 for none soon
 }
@@ -33,6 +33,9 @@ func (l *lease) init(member string) { l.member, l.wake = member, make(chan struc
 // renewAgain is the pause between renewals while Redis is away: what waits for it to
 // be back waits for a renewal to say so.
 const renewAgain = 100 * time.Millisecond
+
+// renewPause is the shortest time between two renewals, however long one takes.
+const renewPause = 10 * time.Millisecond
 
 func (l *lease) renewNow() { wake(l.wake) }
 
@@ -76,6 +79,7 @@ func (l *lease) until(d time.Duration) int64 {
 func (r *Redis) renew(ctx context.Context, to Node) {
 	first := true
 	for {
+		began := time.Now()
 		switch err := r.renewOnce(ctx, first); {
 		case err == nil:
 			first = false
@@ -88,7 +92,7 @@ func (r *Redis) renew(ctx context.Context, to Node) {
 		default:
 			r.refuse("renew lease", err)
 		}
-		pause := time.NewTimer(r.again())
+		pause := time.NewTimer(max(r.again()-time.Since(began), renewPause))
 		select {
 		case <-pause.C:
 		case <-r.lease.wake:
@@ -100,8 +104,9 @@ func (r *Redis) renew(ctx context.Context, to Node) {
 	}
 }
 
-// again is when to renew next. A lease that ends before others have renewed it is its
-// node's death, which is not to wait for the next renewal's turn.
+// again is how long after a renewal was begun the next one is. A lease that ends before
+// others have renewed it is its node's death, which is not to wait for the next renewal's
+// turn.
 func (r *Redis) again() time.Duration {
 	again := r.o.Lease / 4
 	if r.link.away() {
@@ -136,10 +141,10 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 	if c.removed {
 		return errRemoved
 	}
-	if first { // who buries the boot before may not have seen this one yet, and taken it away again
-		if err := r.makeInbox(ctx, r.o.Node); err != nil {
-			return err
-		}
+	// An earlier boot that leaves late may have taken the inbox away, as may who buries it
+	// and has not seen this one yet. The lease does not wait for that.
+	if err := r.makeInbox(ctx, r.o.Node); err != nil {
+		return err
 	}
 	if off, news := r.clock.learn(sent, received, c.now); news {
 		r.o.Log.Warn("this node's clock is not Redis's, which deadlines are told by", "ahead", off.Round(time.Millisecond).String())
@@ -203,10 +208,7 @@ func (r *Redis) leaseArgs(first bool) []any {
 func (r *Redis) take(c *census, sent time.Time, first, restored bool) {
 	l := &r.lease
 	l.mu.Lock()
-	if first || c.expires <= c.now {
-		l.since = c.now
-	}
-	l.renewed, l.clock = sent, c.now
+	l.renewed, l.clock, l.since = sent, c.now, c.since
 	changed := l.members != nil && !maps.Equal(l.members, c.members)
 	l.members, l.soon = c.members, c.soon
 	l.mu.Unlock()

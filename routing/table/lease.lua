@@ -3,19 +3,19 @@
 -- for them. All keys share the hash tag {parley:nodes}.
 -- KEYS: nodes, members, removed, graves, departed, restated.
 -- ARGV: node, lease in ms, boot, what the lease carries, 'first' for a boot's first
--- renewal, since when the node has had its lease (by this clock, in ms; '' at first).
--- Only one that has had it for as long as it lasts may judge others. Then when the node's
+-- renewal, since when the node has had its lease (by this clock, in ms; '' at first), as
+-- the renewal before answered. Only one that has had it for as long as it lasts may judge others. Then when the node's
 -- renewal before was, if by then, and since, all that it has was written; else ''.
 -- Answers {time, end of the lease so far or '', 'removed', 'rival' or '',
 -- {node, record, ...} for all, {node, record, ...} that left and {grave, ...} for this
 -- node to deal with, in how many ms there may be news ('' for not soon), {node, boot and
--- that time, ...} of those that have all written}.
+-- that time, ...} of those that have all written}, since when it has had its lease}.
 local node, boot = ARGV[1], ARGV[3]
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 local time = string.format('%.0f', now)
 if redis.call('HEXISTS', KEYS[3], boot .. ' ' .. node) == 1 then
-  return {time, '', 'removed', {}, {}, {}, '', {}}
+  return {time, '', 'removed', {}, {}, {}, '', {}, time}
 end
 local lease = tonumber(ARGV[2])
 
@@ -60,10 +60,20 @@ else
   redis.call('HDEL', KEYS[6], node)
 end
 
--- Who is dead, and when the next lease ends, if nobody renews it.
+-- Who is dead, and when the next lease ends, if nobody renews it. A node whose own
+-- renewal is late has no right to judge: what kept it, a slow server or a busy machine, may
+-- have kept others too. They have as much longer from now on.
 local since, soon = tonumber(ARGV[6]), nil
+if not since or not held then
+  since = now
+else
+  local gap = now - (tonumber(expires) - lease)
+  if gap > lease / 2 then
+    since = math.max(since, now + gap - lease / 4 - lease)
+  end
+end
 local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', time)
-if since and held and now - since >= lease then
+if now - since >= lease then
   for _, name in ipairs(dead) do
     record = redis.call('HGET', KEYS[2], name) or ''
     redis.call('ZREM', KEYS[1], name)
@@ -73,7 +83,7 @@ if since and held and now - since >= lease then
     redis.call('HSET', KEYS[4], bootOf(record) .. ' ' .. name, '')
     gone(name, record)
   end
-elseif since and held and #dead > 0 then
+elseif #dead > 0 then
   soon = since + lease
 end
 local ends = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. time, '+inf', 'WITHSCORES', 'LIMIT', 0, 2)
@@ -121,4 +131,4 @@ for i = 1, #departed, 2 do
     left[#left + 1] = was .. ' ' .. carried
   end
 end
-return {time, expires or '', word, members, left, mine, soon and string.format('%.0f', soon - now) or '', redis.call('HGETALL', KEYS[6])}
+return {time, expires or '', word, members, left, mine, soon and string.format('%.0f', soon - now) or '', redis.call('HGETALL', KEYS[6]), string.format('%.0f', since)}

@@ -140,18 +140,18 @@ func TestHeldListLost(t *testing.T) {
 
 // What the lease script answers is read, and what it never would is refused.
 func TestCensus(t *testing.T) {
-	c, err := parseCensus([]any{"1000", "1e3", "rival", []any{"a b", "x one two", "c", "y "}, []any{"d", "z m"}, []any{"z d e"}, "7", []any{"a b", "x 900", "c", "former 900", "gone", "x 900"}})
-	if err != nil || c.now != 1000 || c.expires != 1000 || !c.rival || c.removed ||
+	c, err := parseCensus([]any{"1000", "1e3", "rival", []any{"a b", "x one two", "c", "y "}, []any{"d", "z m"}, []any{"z d e"}, "7", []any{"a b", "x 900", "c", "former 900", "gone", "x 900"}, "800"})
+	if err != nil || c.now != 1000 || c.expires != 1000 || c.since != 800 || !c.rival || c.removed ||
 		c.members["a b"] != "x" || c.members["c"] != "y" || c.left[0] != (Departed{"d", "z", "m"}) || c.soon != 7*time.Millisecond || c.graves[0] != (grave{"d e", "z"}) ||
 		!maps.Equal(c.restated, map[routing.NodeID]int64{"a b": 900}) {
 		t.Errorf("%+v, %v", c, err)
 	}
-	for _, bad := range [][]any{nil, {"", "", "", nil, nil, nil, "", nil}, {"1", "x", "", nil, nil, nil, "", nil}, {"1", "", "", nil, nil, nil, "x", nil}, {1, 2, 3, 4, 5, 6, 7, 8}} {
+	for _, bad := range [][]any{nil, {"", "", "", nil, nil, nil, "", nil, "1"}, {"1", "x", "", nil, nil, nil, "", nil, "1"}, {"1", "", "", nil, nil, nil, "x", nil, "1"}, {"1", "", "", nil, nil, nil, "", nil, ""}, {1, 2, 3, 4, 5, 6, 7, 8, 9}} {
 		if _, err := parseCensus(bad); err == nil {
 			t.Errorf("%v was read", bad)
 		}
 	}
-	if _, err := parseCensus([]any{"1", "", "removed", []any{}, []any{1, 2, 3}, []any{4}, 5, 6}); err != nil {
+	if _, err := parseCensus([]any{"1", "", "removed", []any{}, []any{1, 2, 3}, []any{4}, 5, 6, "1"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -176,5 +176,49 @@ func TestStanding(t *testing.T) {
 	}
 	if got := s.end("one"); got != 1 || s.heldNow() != 0 || len(s.of) != 0 {
 		t.Errorf("ended under %d, %d held, %d known", got, s.heldNow(), len(s.of))
+	}
+}
+
+// Who is late itself does not take others for dead before they have had as long to be late.
+func TestLateNodeDoesNotJudge(t *testing.T) {
+	s := newScripts(t)
+	since := map[string]any{"a": "", "b": ""}
+	renew := func(node string, at int64) *census {
+		t.Helper()
+		s.server.SetTime(time.UnixMilli(at))
+		first := ""
+		if since[node] == "" {
+			first = "first"
+		}
+		answer, err := leaseScript.Run(t.Context(), s.client, leaseKeys(), node, 1200, node+"1", "member", first, since[node], "").Slice()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := parseCensus(answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		since[node] = c.since
+		return c
+	}
+	at := int64(100_000)
+	for ; at < 102_000; at += 300 {
+		renew("b", at)
+		renew("a", at+10)
+	} // the last time at 101.8 s
+	late := renew("a", 103_005) // 1195 ms after its last, and 5 after b's lease has ended
+	if len(late.left) > 0 || late.soon != 895*time.Millisecond {
+		t.Errorf("late: %d are dead, and more is known after %v", len(late.left), late.soon)
+	}
+	for at = 103_305; at < 103_900; at += 300 {
+		if c := renew("a", at); len(c.left) > 0 {
+			t.Errorf("dead after %d ms", at-101_800)
+		}
+	}
+	if c := renew("a", 103_901); len(c.left) != 1 {
+		t.Errorf("%d are dead in the end", len(c.left))
+	}
+	if c := renew("b", 103_950); !c.removed {
+		t.Error("who is dead was not told")
 	}
 }
