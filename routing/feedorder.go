@@ -27,7 +27,7 @@ import (
 // inbox ([Router.CatchUp]).
 //
 // A push that waits is in the place that it came from, and is held after Limits.Patience,
-// like any that is not acknowledged. It waits no longer than Limits.Gap, and only as long as
+// like any that is not acknowledged. It waits no longer than Limits.FeedGap, and only as long as
 // no more wait than may be unacknowledged (Limits.Unacked). Whatever comes later than that,
 // behind newer ones, is delivered all the same. When many have waited, they go out as fast as
 // the client takes them, and what comes meanwhile waits behind them.
@@ -145,7 +145,7 @@ func (s *Session) findEarlyPushLocked(event RecordAt) *unacked {
 }
 
 // armPushesLocked has the first of what waits in each partition wait no longer than
-// Limits.Gap.
+// Limits.FeedGap.
 func (s *Session) armPushesLocked() {
 	f := s.feeds
 	var first time.Time
@@ -161,7 +161,7 @@ func (s *Session) armPushesLocked() {
 	if f.gap.target == nil {
 		f.gap.target = (*pushGap)(s)
 	}
-	s.router.wheel.arm(&f.gap, first.Add(s.router.limits.Gap))
+	s.router.wheel.arm(&f.gap, first.Add(s.router.limits.FeedGap))
 }
 
 // pushGap is a session as the timer sees it that waits for missing pushes.
@@ -174,16 +174,16 @@ func (g *pushGap) expire(now time.Time) {
 	if s.state != live || s.feeds == nil {
 		return
 	}
-	late := now.Add(-s.router.limits.Gap)
+	late := now.Add(-s.router.limits.FeedGap)
 	if s.router.table.Fenced(now) {
-		s.router.wheel.arm(&s.feeds.gap, now.Add(s.router.limits.Gap))
+		s.router.wheel.arm(&s.feeds.gap, now.Add(s.router.limits.FeedGap))
 		return
 	}
 	s.eachPastLocked(func(p *past) {
 		if len(p.ahead) == 0 || p.ahead[0].since.After(late) {
 			return
 		}
-		s.router.log.Warn("events may be missing, or come late", "session", string(s.id), "before", p.ahead[0].from.String(), "came", len(p.ahead), "waited", s.router.limits.Gap)
+		s.router.log.Warn("events may be missing, or come late", "session", string(s.id), "before", p.ahead[0].from.String(), "came", len(p.ahead), "waited", s.router.limits.FeedGap)
 		s.giveWaitingLocked(p, func(e *earlyPush) bool { return !e.since.After(late) || !s.missesPushLocked(p, e.Reply) })
 	})
 	s.armPushesLocked()

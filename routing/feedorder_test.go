@@ -168,9 +168,9 @@ func follows(t *testing.T, seed uint64, slow bool) {
 		}
 	}
 	events.consume(nodes[reads], len(events.done))
-	wait := 3 * time.Second // less than Limits.Gap: nothing waits for that
+	wait := 3 * time.Second // less than Limits.FeedGap: nothing waits for that
 	if slow {
-		wait = 12 * time.Second // where a former owner may not say that it has handed all over
+		wait = 32 * time.Second // where a former owner may not say that it has handed all over
 	}
 	time.Sleep(wait)
 	s = r.back(nodes[home], s)
@@ -220,7 +220,7 @@ func TestEventLostOnItsWay(t *testing.T) {
 	})
 }
 
-// An event that does not come is waited for no longer than Limits.Gap, and is delivered
+// An event that does not come is waited for no longer than Limits.FeedGap, and is delivered
 // when it comes after that.
 func TestEventThatDoesNotCome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -234,7 +234,7 @@ func TestEventThatDoesNotCome(t *testing.T) {
 		}
 		all := asTold(s.ID(), &Trail{}, &partition{}, 1, 2, 3, 4, 5)
 		a.Deliver(t.Context(), []*Reply{all[0], all[2]})
-		time.Sleep(9 * time.Second)
+		time.Sleep(29 * time.Second)
 		a.Deliver(t.Context(), all[4:])
 		want(t, "in time", pushed(c), []string{"1"})
 		want(t, "held", w.held(s.ID()), 2)

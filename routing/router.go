@@ -41,7 +41,8 @@ type Limits struct {
 	Unacked      int           // bytes of replies that a session keeps in memory: 1 MiB
 	Stream       int           // bytes of a streamed answer that wait for a client which is not ready: 16 MiB
 	Streams      int           // bytes of all of them on a node: 256 MiB
-	Gap          time.Duration // a part of a stream, or an event, may be so much later than those behind it: 10 s
+	Gap          time.Duration // a part of a stream may be so much later than those behind it: 10 s
+	FeedGap      time.Duration // an event that is pushed may: 30 s
 	Kept         int           // kept requests of the cluster: 100,000
 	Keep         time.Duration // how long a request is kept: 1 h
 	Waiters      int           // who wait for kept requests at a node: 10,000
@@ -157,6 +158,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Gap <= 0 {
 		l.Gap = 10 * time.Second
+	}
+	if l.FeedGap <= 0 {
+		l.FeedGap = 30 * time.Second
 	}
 	if l.Resume <= 0 {
 		l.Resume = 2 * time.Minute

@@ -148,6 +148,7 @@ type SubscriptionsConfig struct {
 	Allow  Rules    `key:"allow" help:"who may, by topic: CEL over claims and subject, as a service's allow"`
 	Whole  []string `key:"whole" help:"of these, topics whose events clients may have all, without a key"`
 	Max    int      `key:"max" help:"subscriptions a node; more are overloaded"`
+	Gap    Duration `key:"gap" help:"an event may be so much later than those behind it and still comes before them"`
 	Replay Size     `key:"replay" help:"bytes of a partition that are read again for subscribers over HTTP that come back; 0: they are told that they missed some"`
 }
 
@@ -165,7 +166,7 @@ type SessionsConfig struct {
 // StreamsConfig bounds an answer that comes in parts.
 type StreamsConfig struct {
 	Waiting    Size     `key:"waiting" help:"bytes of a streamed answer that may wait for a client that is not ready; one with more ends as overloaded"`
-	Gap        Duration `key:"gap" help:"a part, or an event that is pushed, may be so much later than those behind it; the request of a part then ends"`
+	Gap        Duration `key:"gap" help:"a part may be so much later than those behind it; its request then ends"`
 	ArrayParts int      `key:"array_parts" help:"parts of an answer that an HTTP client takes as one array"`
 	ArrayBytes Size     `key:"array_bytes" help:"bytes of an answer that an HTTP client takes as one array"`
 	KeepAlive  Duration `key:"keep_alive" help:"time of silence after which a stream of events gets a comment"`
@@ -225,7 +226,7 @@ func defaultConfig() Config {
 		Limits:        LimitsConfig{InFlight: 100_000, Sessions: 1_000_000, ViewKeys: 1_000_000, ViewBytes: 256 << 20},
 		Worker:        WorkerConfig{Group: "parley-worker", Concurrency: 64, Retry: Duration(5 * time.Second)},
 		Results:       ResultsConfig{Keep: Duration(time.Hour), Max: 100_000, Waiters: 10_000},
-		Subscriptions: SubscriptionsConfig{Max: 1_000_000, Replay: 16 << 20},
+		Subscriptions: SubscriptionsConfig{Max: 1_000_000, Gap: Duration(30 * time.Second), Replay: 16 << 20},
 		Page:          true,
 		Shutdown:      Duration(20 * time.Second),
 		Log:           LogConfig{Level: "info", Format: "auto"},

@@ -119,6 +119,7 @@ p.yaml:35: services.orders.forward_headers: "cookie" is not allowed: it is never
 p.yaml:35: services.orders.forward_headers: "X-Up" is not a header: want a name in small letters, with a * at its end for any rest
 p.yaml:35: services.orders.forward_headers: "" is not a header: want a name in small letters, with a * at its end for any rest
 p.yaml:27: services.rpc.discover: "rpc.discover" is not allowed: JSON-RPC keeps names that start with "rpc."
+p.yaml:24: subscriptions.gap: "30s" is not allowed: want more than redis.lease, which is 5m
 p.yaml:36: sessions.resume: "1s" is not allowed: want more than redis.lease, which is 5m
 p.yaml:36: sessions.send_queue: "1MiB" is not allowed: want no less than sessions.frame, which is 2MiB
 p.yaml:24: streams.gap: "10s" is not allowed: want more than redis.lease, which is 5m

@@ -164,6 +164,7 @@ func (k *checker) subscriptions() {
 			k.beside("subscriptions.whole", "subscriptions.topics", topic, "one of subscriptions.topics")
 		}
 	}
+	k.gap("subscriptions.gap", k.config.Subscriptions.Gap)
 	between(k, "subscriptions.replay", k.config.Subscriptions.Replay, 0, 1<<30)
 	for _, topic := range k.config.Subscriptions.Topics {
 		if topic == k.config.Kafka.ReplyTopic {
@@ -204,13 +205,20 @@ func (k *checker) sessions() {
 	between(k, "sessions.ping", s.Ping, Duration(100*time.Millisecond), minutes(10))
 }
 
+// gap checks how long what comes waits for what comes late: a dead node's replies come
+// back only when its lease has ended.
+func (k *checker) gap(key string, gap Duration) {
+	const least = Duration(100 * time.Millisecond)
+	between(k, key, gap, least, minutes(5))
+	if lease := k.config.Redis.Lease; gap >= least && gap <= lease {
+		k.beside(key, "redis.lease", gap, "more than redis.lease, which is %v", lease)
+	}
+}
+
 func (k *checker) streams() {
 	s := k.config.Streams
 	between(k, "streams.waiting", s.Waiting, 1<<10, 1<<30)
-	between(k, "streams.gap", s.Gap, Duration(100*time.Millisecond), minutes(5))
-	if lease := k.config.Redis.Lease; s.Gap >= Duration(100*time.Millisecond) && s.Gap <= lease {
-		k.beside("streams.gap", "redis.lease", s.Gap, "more than redis.lease, which is %v", lease)
-	}
+	k.gap("streams.gap", s.Gap)
 	between(k, "streams.array_parts", s.ArrayParts, 1, 10_000_000)
 	between(k, "streams.array_bytes", s.ArrayBytes, 1<<10, 1<<30)
 	between(k, "streams.keep_alive", s.KeepAlive, Duration(100*time.Millisecond), minutes(10))

@@ -231,7 +231,7 @@ func (n *node) joinKafka() (err error) {
 		Limits: routing.Limits{
 			OpenRequests: n.cfg.Sessions.OpenRequests, InFlight: n.cfg.Limits.InFlight, Sessions: n.cfg.Limits.Sessions, Reply: int(n.cfg.Sessions.Frame),
 			Resume: time.Duration(n.cfg.Sessions.Resume), Unacked: int(n.cfg.Sessions.SendQueue),
-			Stream: int(n.cfg.Streams.Waiting), Gap: time.Duration(n.cfg.Streams.Gap),
+			Stream: int(n.cfg.Streams.Waiting), Gap: time.Duration(n.cfg.Streams.Gap), FeedGap: time.Duration(n.cfg.Subscriptions.Gap),
 			Keep: time.Duration(n.cfg.Results.Keep), Kept: n.cfg.Results.Max, Waiters: n.cfg.Results.Waiters, Join: time.Duration(k.DeliveryTimeout) + 5*time.Second, Feeds: n.cfg.Subscriptions.Max,
 		},
 	})
