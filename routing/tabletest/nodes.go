@@ -224,6 +224,7 @@ func burierDies(t *testing.T, h Harness) {
 	a.crash()
 	eventually(t, "the good ones are held", func() bool { return len(heldOffsets(t, h, good)) == 3 })
 	eventually(t, "the bad ones are left", func() bool { return h.Client.XLen(t.Context(), "parley:inbox:a").Val() == 3 })
+	eventually(t, "the rest is done for it", func() bool { return h.Client.HLen(t.Context(), "{parley:nodes}:departed").Val() == 0 })
 	b.crash()
 	c := h.start(t, brisk("c"))
 	must(t, h.Client.Rename(t.Context(), sessionKey(bad)+":aside", sessionKey(bad)).Err())
