@@ -141,10 +141,10 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 	if c.removed {
 		return errRemoved
 	}
-	// An earlier boot that leaves late may have taken the inbox away, as may who buries it
-	// and has not seen this one yet. The lease does not wait for that.
-	if err := r.makeInbox(ctx, r.o.Node); err != nil {
-		return err
+	if first { // who buries the boot before may not have seen this one yet, and taken it away again
+		if err := r.makeInbox(ctx, r.o.Node); err != nil {
+			return err
+		}
 	}
 	if off, news := r.clock.learn(sent, received, c.now); news {
 		r.o.Log.Warn("this node's clock is not Redis's, which deadlines are told by", "ahead", off.Round(time.Millisecond).String())
