@@ -52,8 +52,8 @@ func onPoint(f fault, at routing.Point, passes int, whom func(w *world, n *node)
 		for _, one := range some {
 			one.spare()
 		}
-		if err != nil {
-			return fmt.Errorf("the point %q: %w", at, err)
+		if err != nil { // one that ended without coming there runs again
+			return errors.Join(fmt.Errorf("the point %q: %w", at, err), w.revive())
 		}
 		w.struck(victim)
 		w.sleep(3 * time.Second)
@@ -109,7 +109,7 @@ func firstToEnd(w *world, some []*node) (*node, error) {
 				continue
 			}
 			if how := n.process.cmd.ProcessState.Sys().(syscall.WaitStatus); how.Signal() != syscall.SIGKILL {
-				return nil, fmt.Errorf("node %s has ended without coming there", n.name)
+				return nil, fmt.Errorf("node %s has ended: %w", n.name, errNobodyCame)
 			}
 			return n, nil
 		}
