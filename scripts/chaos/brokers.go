@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -141,7 +142,7 @@ func (b *brokers) start(ctx context.Context) error {
 	for topic, partitions := range map[string]int32{
 		homeTopic: topicPartitions, anyTopic: topicPartitions, waitTopic: topicPartitions, replyTopic: replyPartitions, eventTopic: eventPartitions,
 	} {
-		if _, err := admin.CreateTopic(ctx, partitions, int16(copiesOf(len(b.all))), nil, topic); err != nil {
+		if _, err := admin.CreateTopic(ctx, partitions, int16(copiesOf(len(b.all))), nil, topic); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) { // the first answer was too late
 			return fmt.Errorf("create topic %s: %w", topic, err)
 		}
 	}
