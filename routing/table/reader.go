@@ -12,17 +12,39 @@ import (
 )
 
 const (
-	readEntries  = 64
 	readBlock    = 100 * time.Millisecond // an idle read lasts this long, and so does ending one
 	readBlockNow = 10 * time.Millisecond  // while entries wait to be routed again
 	readAgain    = 50 * time.Millisecond  // the pause after an error
 	readAgainMax = 100 * time.Millisecond
 )
 
+// How many entries are read at once goes by their size: many small ones, since an inbox that
+// is behind, as all are when Redis was failed over and replies are routed again, costs a
+// round trip a read; and a few large ones, since they are in memory together.
+const (
+	readEntries    = 64
+	readEntriesMax = 1024
+	readBytes      = 1 << 20
+)
+
+// readNext answers how many entries to read after some: as many as have readBytes in all, if
+// they are as large.
+func readNext(before []redis.XMessage) int {
+	bytes := 0
+	for _, e := range before {
+		text, _ := e.Values["r"].(string)
+		bytes += len(text)
+	}
+	if bytes == 0 {
+		return readEntries
+	}
+	return max(readEntries, min(readEntriesMax, readBytes*len(before)/bytes))
+}
+
 // read hands the inbox's entries to the node, oldest first, until ctx ends.
 // Entries for an earlier boot of this node are routed again.
 func (r *Redis) read(ctx context.Context, to Node) {
-	last, pause := "0", readAgain
+	last, count, pause := "0", readEntries, readAgain
 	var strays []*routing.Reply
 	for ctx.Err() == nil {
 		if r.inbox.takeRewind() {
@@ -32,14 +54,14 @@ func (r *Redis) read(ctx context.Context, to Node) {
 		if len(strays) > 0 {
 			block = readBlockNow
 		}
-		entries, err := r.readInbox(ctx, last, block)
+		entries, err := r.readInbox(ctx, last, count, block)
 		if err != nil {
 			r.unread(err)
 			sleep(ctx, pause)
 			pause = min(2*pause, readAgainMax)
 			continue
 		}
-		pause = readAgain
+		count, pause = readNext(entries), readAgain
 		if !r.awake(ctx) {
 			return
 		}
@@ -88,11 +110,11 @@ func (r *Redis) awake(ctx context.Context) bool {
 	return true
 }
 
-func (r *Redis) readInbox(ctx context.Context, last string, block time.Duration) ([]redis.XMessage, error) {
+func (r *Redis) readInbox(ctx context.Context, last string, count int, block time.Duration) ([]redis.XMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, block+r.o.Timeout)
 	defer cancel()
 	streams, err := r.client.XRead(ctx, &redis.XReadArgs{
-		Streams: []string{inboxKey(r.o.Node), last}, Count: readEntries, Block: block,
+		Streams: []string{inboxKey(r.o.Node), last}, Count: int64(count), Block: block,
 	}).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
