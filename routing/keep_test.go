@@ -193,6 +193,7 @@ func TestKeyOfAFailedProduce(t *testing.T) {
 		synctest.Wait()
 		want(t, "joins what was answered", keepOne(t, b, keyed("", "k", "x"), ""), id)
 		want(t, "records", len(out.written), 2)
+		synctest.Wait() // who has been told is counted for a moment more
 		want(t, "in flight", a.OpenRequests()+b.OpenRequests(), 0)
 	})
 }
@@ -247,6 +248,7 @@ func TestJoinedOutliveItsNode(t *testing.T) {
 		synctest.Wait()
 		want(t, "with a reply", keepOne(t, b, keyed("", "k", "x"), ""), id)
 		s.Close()
+		synctest.Wait() // who has been told is counted for a moment more
 		want(t, "in flight", b.OpenRequests(), 0)
 		want(t, "wait", b.Waiting(), 0)
 	})
@@ -301,6 +303,7 @@ func TestJoinedWaitForKafka(t *testing.T) {
 		want(t, "at once", time.Since(began), 0)
 		want(t, "records", len(out.written), 2)
 		s.Close()
+		synctest.Wait() // who has been told is counted for a moment more
 		want(t, "in flight", a.OpenRequests()+b.OpenRequests(), 0)
 	})
 }

@@ -94,6 +94,7 @@ func TestKeptWithoutItsWait(t *testing.T) {
 		want(t, "produced", out.count(), 1)
 		_, err = a.Keep(t.Context(), keyedCheckout("", "", "l"), nil)
 		want(t, "about nothing", word(err), InvalidParams)
+		synctest.Wait() // who has been told is counted for a moment more
 		want(t, "in flight", a.OpenRequests(), 0)
 	})
 }
