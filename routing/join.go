@@ -64,6 +64,7 @@ func (k *keeping) joinedTo(id RequestID, e *Error) {
 // heard has the table know what Kafka has said, for those who join.
 func (k *keeping) heard(word Arrival) {
 	if k.claim != "" {
+		Pass(PointArrived)
 		k.from.table.Heard(k.ID, word, k)
 	}
 }

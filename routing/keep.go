@@ -193,6 +193,9 @@ func (r *Router) record(ctx context.Context, batch []*keeping) (failed []*keepin
 		switch {
 		case answer.Err == nil && answer.ID == k.ID:
 			r.observer.Count(Keeps, KeptMade)
+			if k.claim != "" {
+				Pass(PointClaimed)
+			}
 			if k.Entity != "" {
 				awaited = append(awaited, k)
 			} else {

@@ -6,7 +6,9 @@ type Point string
 
 // The points, in the order of a request's life.
 const (
+	PointClaimed  Point = "claimed"  // the table has a request under an idempotency key, and Kafka was not asked yet
 	PointProduced Point = "produced" // Kafka has a request, and its client has not been told
+	PointArrived  Point = "arrived"  // Kafka has spoken on a request under an idempotency key, and the table was not told
 	PointConsumed Point = "consumed" // replies were read, and are not handed to the router yet
 	PointRelayed  Point = "relayed"  // a reply is in another node's inbox, and still counts as not done
 	PointHeld     Point = "held"     // a reply is in a held list, and still counts as not done

@@ -17,6 +17,8 @@ import (
 // nodes are built with the tag defects for it.
 var pointFaults = []fault{
 	onPoint(fault{name: "killed between produce and acceptance", rounds: 2}, routing.PointProduced, 200, itself, byLoad),
+	onPoint(fault{name: "killed between a key's claim and its request's produce", rounds: 2}, routing.PointClaimed, 20, itself, byLoad),
+	onPoint(fault{name: "killed between a key's request and Kafka's word", rounds: 2}, routing.PointArrived, 20, itself, byLoad),
 	onPoint(fault{name: "killed between consume and hand-off"}, routing.PointConsumed, 50, itself, byLoad),
 	onPoint(fault{name: "killed between inbox append and commit", rounds: 2}, routing.PointRelayed, 20, itself, byLoad),
 	onPoint(fault{name: "killed between held list and commit", lasts: deaf}, routing.PointHeld, 3, others, killDeaf),

@@ -46,6 +46,7 @@ var ways = []way{
 		return e.Kind == resumed && strings.HasPrefix(before.left, "4413 ")
 	}},
 	{name: "kept requests collected at another node than took them", times: collectedElsewhere, short: true},
+	{name: "keyed requests asked for again at another node, as the first broke off", times: keyedElsewhere},
 	{name: "event waits answered at another node than they were asked at", times: answeredElsewhere, short: true},
 	{name: "subscriptions that another node took over, with their session", times: takenOver, short: true},
 	{name: "subscriptions over HTTP that went on at another node", times: wentOn, short: true},

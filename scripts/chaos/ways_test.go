@@ -21,3 +21,17 @@ func TestWaysFromHistories(t *testing.T) {
 		}
 	}
 }
+
+// A node breaks off before it has said that it keeps a request, and another one says so: to
+// the second of two who ask it there that is nothing new.
+func TestKeyedElsewhere(t *testing.T) {
+	events := []event{
+		{Kind: posted, Client: 1, N: 1, Node: "a"}, {Kind: refused, Client: 1, N: 1, Node: "a", Word: "broken", Certainty: "unknown"},
+		{Kind: posted, Client: 1, N: 1, Node: "b"}, {Kind: kept, Client: 1, N: 1, Node: "b", Request: "s.1"}, {Kind: kept, Client: 1, N: 1, Node: "c", Request: "s.1"},
+		{Kind: refused, Client: 1, N: 2, Node: "a", Word: "broken", Certainty: "unknown"}, {Kind: kept, Client: 1, N: 2, Node: "a", Request: "t.1"},
+		{Kind: refused, Client: 1, N: 3, Node: "a", Word: "unavailable", Certainty: "not_sent"}, {Kind: kept, Client: 1, N: 3, Node: "b", Request: "u.1"},
+	}
+	if n := keyedElsewhere(events); n != 1 {
+		t.Errorf("%d, want 1", n)
+	}
+}

@@ -15,6 +15,22 @@ func collectedElsewhere(events []event) (n int) {
 	return n
 }
 
+// keyedElsewhere counts requests under an idempotency key that a node did not say anything
+// of, and another one then said that they are kept.
+func keyedElsewhere(events []event) (n int) {
+	broke := make(map[call]string)
+	for i := range events {
+		switch e := &events[i]; {
+		case e.Kind == refused && e.Word == "broken":
+			broke[e.call()] = e.Node
+		case e.Kind == kept && broke[e.call()] != "" && broke[e.call()] != e.Node:
+			n++
+			delete(broke, e.call())
+		}
+	}
+	return n
+}
+
 // answeredElsewhere counts replies of requests that events answer which came over another
 // node than the one that was asked.
 func answeredElsewhere(events []event) (n int) {
