@@ -3,7 +3,6 @@ package table_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,27 +15,6 @@ import (
 	"parley/routing/table"
 )
 
-// slow is a way to Redis on which each trip takes a while.
-type slow struct {
-	takes time.Duration
-	trips atomic.Int64
-}
-
-func (*slow) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (s *slow) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error { s.pass(); return next(ctx, cmd) }
-}
-
-func (s *slow) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error { s.pass(); return next(ctx, cmds) }
-}
-
-func (s *slow) pass() {
-	s.trips.Add(1)
-	time.Sleep(s.takes)
-}
-
 // A node has died, and its clients come to another all at once. They go to Redis together,
 // so that what else the node has to say there, its lease above all, does not wait for a
 // connection behind each of them.
@@ -44,7 +22,7 @@ func TestCrowd(t *testing.T) {
 	t.Parallel()
 	server := miniredis.RunT(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})
-	way := &slow{takes: 20 * time.Millisecond}
+	var trips atomic.Int64
 	a := newTable(t, client, table.Options{Node: "a"})
 	stop := runAll(t, map[*table.Redis]*router{a: {}})
 	defer stop()
@@ -61,7 +39,10 @@ func TestCrowd(t *testing.T) {
 	if err := take(sessions[0]); err != nil { // Redis has all scripts, and all sessions
 		t.Fatal(err)
 	}
-	client.AddHook(way)
+	client.AddHook(eachTrip(func(context.Context, ...redis.Cmder) {
+		trips.Add(1)
+		time.Sleep(20 * time.Millisecond) // Redis is slow
+	}))
 	var coming sync.WaitGroup
 	for _, s := range sessions {
 		coming.Go(func() {
@@ -74,34 +55,8 @@ func TestCrowd(t *testing.T) {
 		})
 	}
 	coming.Wait()
-	if trips := way.trips.Load(); trips > int64(len(sessions))/4 {
+	if trips := trips.Load(); trips > int64(len(sessions))/4 {
 		t.Errorf("%d clients took %d round trips", len(sessions), trips)
-	}
-}
-
-// renewals counts the round trips that are made to renew a lease, and the renewals.
-type renewals struct{ trips, made atomic.Int64 }
-
-func (*renewals) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (r *renewals) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error { r.count(cmd); return next(ctx, cmd) }
-}
-
-func (r *renewals) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error { r.count(cmds...); return next(ctx, cmds) }
-}
-
-func (r *renewals) count(cmds ...redis.Cmder) {
-	part := func(word string) bool {
-		return slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return slices.Contains(cmd.Args(), any(word)) })
-	}
-	renews := part(table.LeaseDigest)
-	if renews {
-		r.made.Add(1)
-	}
-	if renews || part(table.InboxDigest) || part("info") {
-		r.trips.Add(1)
 	}
 }
 
@@ -113,12 +68,20 @@ func TestRenewalIsOneTrip(t *testing.T) {
 	stop := runAll(t, map[*table.Redis]*router{a: {}})
 	defer stop()
 	time.Sleep(200 * time.Millisecond) // the first has more to do
-	var count renewals
-	client.AddHook(&count)
-	if err := await(t.Context(), func() bool { return count.made.Load() >= 3 }); err != nil {
+	var made, trips atomic.Int64
+	client.AddHook(eachTrip(func(_ context.Context, cmds ...redis.Cmder) {
+		renews := names(cmds, table.LeaseDigest)
+		if renews {
+			made.Add(1)
+		}
+		if renews || names(cmds, table.InboxDigest) || names(cmds, "info") {
+			trips.Add(1)
+		}
+	}))
+	if err := await(t.Context(), func() bool { return made.Load() >= 3 }); err != nil {
 		t.Fatal(err)
 	}
-	if made, trips := count.made.Load(), count.trips.Load(); trips > made {
+	if made, trips := made.Load(), trips.Load(); trips > made {
 		t.Errorf("%d renewals took %d round trips", made, trips)
 	}
 }

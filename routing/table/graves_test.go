@@ -2,7 +2,6 @@ package table_test
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,7 +28,7 @@ func (*before) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 
 func (b *before) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if slices.Contains(cmd.Args(), any(b.script)) {
+		if names([]redis.Cmder{cmd}, b.script) {
 			b.once.Do(b.do)
 		}
 		return next(ctx, cmd)
@@ -73,47 +72,30 @@ func TestBackWhileItsInboxGoes(t *testing.T) {
 	}
 }
 
-// about counts the round trips in which a key is named.
-type about struct {
-	key  string
-	made atomic.Int64
-}
-
-func (*about) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (a *about) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error { a.count(cmd); return next(ctx, cmd) }
-}
-
-func (a *about) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error { a.count(cmds...); return next(ctx, cmds) }
-}
-
-func (a *about) count(cmds ...redis.Cmder) {
-	if slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return slices.Contains(cmd.Args(), any(a.key)) }) {
-		a.made.Add(1)
-	}
-}
-
 // A dead node has left something in its inbox. It is read, cleared, read once more, and taken
 // away: streams wait for that, so no round trip is spent on more.
 func TestBurialIsShort(t *testing.T) {
 	t.Parallel()
 	server := miniredis.RunT(t)
 	client := single(server.Addr(), 0)
-	trips := &about{key: "parley:inbox:x"}
-	client.AddHook(trips)
-	if _, err := server.XAdd(trips.key, "*", []string{"b", "boot", "k", "nodes"}); err != nil {
+	const inbox = "parley:inbox:x"
+	var trips atomic.Int64
+	client.AddHook(eachTrip(func(_ context.Context, cmds ...redis.Cmder) {
+		if names(cmds, inbox) {
+			trips.Add(1)
+		}
+	}))
+	if _, err := server.XAdd(inbox, "*", []string{"b", "boot", "k", "nodes"}); err != nil {
 		t.Fatal(err)
 	}
 	server.HSet("{parley:nodes}:graves", "boot x", "")
 	stop := runAll(t, map[*table.Redis]*router{newTable(t, client, table.Options{Node: "a"}): {}})
 	defer stop()
-	buried := func() bool { return !server.Exists("{parley:nodes}:graves") && !server.Exists(trips.key) }
+	buried := func() bool { return !server.Exists("{parley:nodes}:graves") && !server.Exists(inbox) }
 	if err := await(t.Context(), buried); err != nil {
 		t.Fatal("it is not buried")
 	}
-	if made := trips.made.Load(); made > 5 { // one is for a script that Redis does not know yet
+	if made := trips.Load(); made > 5 { // one is for a script that Redis does not know yet
 		t.Errorf("it took %d round trips", made)
 	}
 }

@@ -14,26 +14,8 @@ import (
 	"parley/routing/table"
 )
 
-// trips counts the round trips that are made under a context which names them.
-type trips struct{ made atomic.Int64 }
-
-type tripsKey struct{}
-
-func (*trips) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (c *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error { c.count(ctx); return next(ctx, cmd) }
-}
-
-func (c *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error { c.count(ctx); return next(ctx, cmds) }
-}
-
-func (c *trips) count(ctx context.Context) {
-	if ctx.Value(tripsKey{}) != nil {
-		c.made.Add(1)
-	}
-}
+// counted marks a context whose round trips count.
+type counted struct{}
 
 // A node dies, and hundreds of its sessions come to another, with a request open each. To
 // find out that they have their replies, and how far each of their clients is, takes no
@@ -52,17 +34,21 @@ func TestInheritedAtOnce(t *testing.T) {
 		a.Claim(routing.Row{Session: s.ID, N: uint64(i + 1), Service: "orders", ClientID: "1", Deadline: time.UnixMilli(1764000000000)}, nil)
 		ids = append(ids, s.ID)
 	}
-	var count trips
-	client.AddHook(&count)
+	var trips atomic.Int64
+	client.AddHook(eachTrip(func(ctx context.Context, _ ...redis.Cmder) {
+		if ctx.Value(counted{}) != nil {
+			trips.Add(1)
+		}
+	}))
 	ask := func(ids []routing.SessionID) int64 {
 		t.Helper()
-		before := count.made.Load()
-		for i, left := range a.Inherited(context.WithValue(t.Context(), tripsKey{}, true), ids) {
+		before := trips.Load()
+		for i, left := range a.Inherited(context.WithValue(t.Context(), counted{}, true), ids) {
 			if !left.Whole || len(left.Rows) != 1 || left.Rows[0].N != uint64(i+1) {
 				t.Fatalf("session %d: %+v", i, left)
 			}
 		}
-		return count.made.Load() - before
+		return trips.Load() - before
 	}
 	written := func() bool { return server.HGet("parley:{"+string(ids[len(ids)-1])+"}", "r:300") != "" }
 	if err := await(t.Context(), written); err != nil {
