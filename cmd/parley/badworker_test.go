@@ -18,14 +18,16 @@ func TestWorkersServiceIsBad(t *testing.T) {
 	c := newCluster(t, map[string]string{"shop": "murmur2"})
 	c.extra = "  shop: {topic: " + c.topic("shop") + ", timeout: 2s}\n"
 	c.services = nil
-	over, told, late := make(chan struct{}), make(chan struct{}, 4), make(chan struct{}, 4)
+	over, late := make(chan struct{}), make(chan struct{}, 4)
+	var toldLate sync.WaitGroup // who asked for what comes too late, until they were told so
+	toldLate.Add(4)
 	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		switch r.URL.Path {
 		case "/hang":
 			<-r.Context().Done()
 		case "/late":
-			<-told
+			toldLate.Wait()
 			fmt.Fprint(w, "too late")
 			late <- struct{}{}
 		case "/die":
@@ -77,7 +79,7 @@ func TestWorkersServiceIsBad(t *testing.T) {
 					t.Errorf("%s: got %d %s after %v, want %d", bad.path, status, body, took, bad.status)
 				}
 				if bad.path == "/late" {
-					told <- struct{}{}
+					toldLate.Done()
 				}
 			})
 		}

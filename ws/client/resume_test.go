@@ -129,7 +129,9 @@ func TestRequestNotSentAgain(t *testing.T) {
 		n, f := newNetwork(), faults{}
 		n.wrap = f.wrap
 		g := newNode(t, n, "a", newTable())
-		c := dial(t, n.options("a"))
+		o := n.options("a")
+		o.BackoffLongest = time.Second // to be back before the client gives up by itself
+		c := dial(t, o)
 		f.newest.swallow.Store(true)
 		short := start(t.Context(), c, "echo", `1`, client.CallOptions{Timeout: time.Second})
 		first := start(t.Context(), c, "echo", `2`, client.CallOptions{Key: "k"})
