@@ -19,6 +19,7 @@ const (
 	gravesKey   = "{parley:nodes}:graves"
 	departedKey = "{parley:nodes}:departed"
 	restatedKey = "{parley:nodes}:restated"
+	linesKey    = "{parley:nodes}:lines"
 )
 
 func sessionKey(id routing.SessionID) string    { return "parley:{" + string(id) + "}" }
@@ -29,7 +30,7 @@ func nodeKeys() []string                        { return []string{nodesKey, memb
 func sessionKeys(id routing.SessionID) []string { return []string{sessionKey(id), heldKey(id)} }
 
 func leaseKeys() []string {
-	return []string{nodesKey, membersKey, removedKey, gravesKey, departedKey, restatedKey}
+	return []string{nodesKey, membersKey, removedKey, gravesKey, departedKey, restatedKey, linesKey}
 }
 
 // rowTime is how a row's deadline is written: UTC, to the millisecond.

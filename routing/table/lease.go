@@ -192,7 +192,7 @@ func (r *Redis) leaseArgs(first bool) []any {
 	r.lease.mu.Lock()
 	defer r.lease.mu.Unlock()
 	r.lease.soon = 0
-	args := []any{string(r.o.Node), r.o.Lease.Milliseconds(), r.boot(), r.lease.member, "", "", ""}
+	args := []any{string(r.o.Node), r.o.Lease.Milliseconds(), r.boot(), r.lease.member, "", "", "", linePrefix}
 	if first {
 		args[4] = "first"
 	} else {

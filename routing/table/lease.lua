@@ -1,11 +1,12 @@
 -- Renews a node's lease, by this server's clock, so that nodes' clocks do not
 -- matter; removes the nodes whose leases have ended; and hands out what is left to do
 -- for them. All keys share the hash tag {parley:nodes}.
--- KEYS: nodes, members, removed, graves, departed, restated.
+-- KEYS: nodes, members, removed, graves, departed, restated, lines.
 -- ARGV: node, lease in ms, boot, what the lease carries, 'first' for a boot's first
 -- renewal, since when the node has had its lease (by this clock, in ms; '' at first), as
 -- the renewal before answered. Only one that has had it for as long as it lasts may judge others. Then when the node's
--- renewal before was, if by then, and since, all that it has was written; else ''.
+-- renewal before was, if by then, and since, all that it has was written; else ''. And what the
+-- channels begin with that nodes subscribe to.
 -- Answers {time, end of the lease so far or '', 'removed', 'rival' or '',
 -- {node, record, ...} for all, {node, record, ...} that left and {grave, ...} for this
 -- node to deal with, in how many ms there may be news ('' for not soon), {node, boot and
@@ -34,6 +35,9 @@ local function gone(dead, record)
   news = true
 end
 
+if ARGV[5] == 'first' then -- its line may not be laid yet
+  redis.call('HDEL', KEYS[7], node)
+end
 if ARGV[5] == 'first' and ARGV[4] ~= '' then -- who has only slept is not to be thrown out once it is back
   local departed = redis.call('HGETALL', KEYS[5])
   for i = 1, #departed, 2 do
@@ -60,6 +64,21 @@ else
   redis.call('HDEL', KEYS[6], node)
 end
 
+-- Since when a node's line is laid; less than zero: since when it is broken; nil: nobody has
+-- seen it laid. A process that dies breaks it at once. A server that was restarted or took
+-- over knows no lines, this node's neither.
+local function line(name)
+  local answer = redis.pcall('PUBSUB', 'NUMSUB', ARGV[8] .. name)
+  local laid = (answer[2] or 0) > 0
+  local was = tonumber(redis.call('HGET', KEYS[7], name) or '')
+  if laid == (was ~= nil and was > 0) or not laid and not was then
+    return was
+  end
+  was = laid and now or -now
+  redis.call('HSET', KEYS[7], name, string.format('%.0f', was))
+  return was
+end
+
 -- Who is dead, and when the next lease ends, if nobody renews it. A node whose own
 -- renewal is late has no right to judge: what kept it, a slow server or a busy machine, may
 -- have kept others too. They have as much longer from now on.
@@ -73,18 +92,33 @@ else
   end
 end
 local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', time)
+
+-- And whose line is broken, for longer than it takes to lay it anew, while this node's has
+-- been there all along.
+local own, patience = line(node), math.floor(lease / 3)
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. time, '+inf')) do
+  local at = name ~= node and line(name)
+  if at and at < 0 and own and own > 0 and now - own >= lease then
+    if now + at >= patience then
+      dead[#dead + 1] = name
+    else
+      soon = math.min(soon or math.huge, patience - at)
+    end
+  end
+end
 if now - since >= lease then
   for _, name in ipairs(dead) do
     record = redis.call('HGET', KEYS[2], name) or ''
     redis.call('ZREM', KEYS[1], name)
     redis.call('HDEL', KEYS[2], name)
     redis.call('HDEL', KEYS[6], name)
+    redis.call('HDEL', KEYS[7], name)
     redis.call('HSET', KEYS[3], bootOf(record) .. ' ' .. name, time)
     redis.call('HSET', KEYS[4], bootOf(record) .. ' ' .. name, '')
     gone(name, record)
   end
 elseif #dead > 0 then
-  soon = since + lease
+  soon = math.min(soon or math.huge, since + lease)
 end
 local ends = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. time, '+inf', 'WITHSCORES', 'LIMIT', 0, 2)
 for i = #ends - 1, 1, -2 do

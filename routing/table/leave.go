@@ -15,7 +15,7 @@ func (r *Redis) leave(ctx context.Context) error {
 	r.lease.mu.Unlock()
 	leaving, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
-	mine, err := leaveScript.Run(leaving, r.client, append(nodeKeys(), restatedKey), string(r.o.Node), r.boot()).Int()
+	mine, err := leaveScript.Run(leaving, r.client, append(nodeKeys(), restatedKey, linesKey), string(r.o.Node), r.boot()).Int()
 	if err != nil {
 		return fmt.Errorf("leave: give up the name: %w", err)
 	}

@@ -83,7 +83,7 @@ var _ routing.Table = (*Redis)(nil)
 
 // NewRedis makes a table in the Redis behind client, which stays the caller's
 // to close, after Run. The client needs at least four connections, one of which
-// the inbox keeps busy, and should have ContextTimeoutEnabled set: without it,
+// the inbox keeps busy, besides the one that is subscribed (see keepLine), and should have ContextTimeoutEnabled set: without it,
 // waits for a Redis that does not answer are bounded by the client's own timeouts.
 func NewRedis(client redis.UniversalClient, o Options) *Redis {
 	o = o.withDefaults()
@@ -133,6 +133,7 @@ func (r *Redis) Run(ctx context.Context, to Node) error {
 	working.Go(func() { r.lead(work) })
 	working.Go(func() { r.read(work, to) })
 	working.Go(func() { r.settle(work) })
+	working.Go(func() { r.keepLine(work) })
 
 	present.Wait()
 	err := r.leave(work)

@@ -179,28 +179,33 @@ func TestStanding(t *testing.T) {
 	}
 }
 
-// Who is late itself does not take others for dead before they have had as long to be late.
-func TestLateNodeDoesNotJudge(t *testing.T) {
-	s := newScripts(t)
-	since := map[string]any{"a": "", "b": ""}
-	renew := func(node string, at int64) *census {
-		t.Helper()
+// renewer answers what renews the lease of a node, 1.2 s long, at a time in ms.
+func (s *scripts) renewer() func(node string, at int64) *census {
+	since := map[string]any{}
+	return func(node string, at int64) *census {
+		s.t.Helper()
 		s.server.SetTime(time.UnixMilli(at))
-		first := ""
-		if since[node] == "" {
-			first = "first"
+		args := []any{node, 1200, node + "1", "member", "", since[node], "", linePrefix}
+		if since[node] == nil {
+			args[4], args[5] = "first", ""
 		}
-		answer, err := leaseScript.Run(t.Context(), s.client, leaseKeys(), node, 1200, node+"1", "member", first, since[node], "").Slice()
+		answer, err := leaseScript.Run(s.t.Context(), s.client, leaseKeys(), args...).Slice()
 		if err != nil {
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
 		c, err := parseCensus(answer)
 		if err != nil {
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
 		since[node] = c.since
 		return c
 	}
+}
+
+// Who is late itself does not take others for dead before they have had as long to be late.
+func TestLateNodeDoesNotJudge(t *testing.T) {
+	s := newScripts(t)
+	renew := s.renewer()
 	at := int64(100_000)
 	for ; at < 102_000; at += 300 {
 		renew("b", at)
@@ -220,5 +225,88 @@ func TestLateNodeDoesNotJudge(t *testing.T) {
 	}
 	if c := renew("b", 103_950); !c.removed {
 		t.Error("who is dead was not told")
+	}
+}
+
+// line lays a node's line, and answers what breaks it.
+func (s *scripts) line(node string) (breaks func()) {
+	s.t.Helper()
+	line := s.client.Subscribe(s.t.Context(), linePrefix+node)
+	s.t.Cleanup(func() { line.Close() })
+	if _, err := line.Receive(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	return func() {
+		line.Close()
+		for s.server.PubSubNumSub(linePrefix + node)[linePrefix+node] > 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// A node's line has broken: it is taken for dead before its lease has ended, but not
+// before it had the time to lay the line anew, and only by one whose own line was there
+// all along.
+func TestLineBreaks(t *testing.T) {
+	s := newScripts(t)
+	renew := s.renewer()
+	breaks := s.line("b")
+	s.line("a")
+	both := func(from, to int64) {
+		t.Helper()
+		for at := from; at < to; at += 300 {
+			renew("b", at)
+			if c := renew("a", at+10); len(c.left) > 0 {
+				t.Errorf("dead at %d", at)
+			}
+		}
+	}
+	both(100_000, 102_000)
+	breaks()
+	if c := renew("a", 102_000); len(c.left) > 0 || c.soon != 400*time.Millisecond {
+		t.Errorf("broken just now: %d are dead, and more is known after %v", len(c.left), c.soon)
+	}
+	breaks = s.line("b")
+	both(102_300, 104_000)
+	breaks()
+	renew("a", 104_000)
+	if c := renew("a", 104_399); len(c.left) > 0 {
+		t.Error("dead too early")
+	}
+	if c := renew("a", 104_400); len(c.left) != 1 { // its lease would end at 105.3 s
+		t.Errorf("%d are dead", len(c.left))
+	}
+	if c := renew("b", 104_450); !c.removed {
+		t.Error("who is dead was not told")
+	}
+}
+
+// The server was restarted: it knows nobody's line. Who is the first to lay its own anew
+// does not take the others for dead, nor does one without a line; the lease counts.
+func TestNoLines(t *testing.T) {
+	s := newScripts(t)
+	renew := s.renewer()
+	breakA, breakB := s.line("a"), s.line("b")
+	at := int64(100_000)
+	renewed := func(to int64, who string) {
+		t.Helper()
+		for ; at < to; at += 300 {
+			renew("c", at)
+			if who == "all" {
+				renew("b", at)
+			}
+			if c := renew("a", at+10); len(c.left) > 0 {
+				t.Errorf("dead at %d: %v", at, c.left)
+			}
+		}
+	}
+	renewed(102_000, "all") // c never has a line
+	breakA()
+	breakB()
+	renewed(104_000, "all")
+	s.line("a")
+	renewed(105_000, "")
+	if c := renew("a", 105_300); len(c.left) != 1 { // b's lease was renewed at 103.9 s
+		t.Errorf("%d are dead", len(c.left))
 	}
 }
