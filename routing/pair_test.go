@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -50,17 +51,23 @@ func newWorld() *world {
 	return &world{sessions: make(map[SessionID]*entry), nodes: make(map[NodeID]*Router), inbox: make(map[NodeID]map[int64]*Reply), away: make(map[NodeID]*outage), claims: make(map[string]*Kept), mail: make(map[NodeID]*mailbox), graves: make(map[*Router]map[int64]*Reply), waits: make(map[Entity][]RequestID)}
 }
 
-// view is the world as one node's Table.
+// view is the world as one process's Table.
 type view struct {
 	*world
 	node NodeID
+	dead *atomic.Bool // a killed process says nothing more, though its goroutines are still about to end
 }
+
+// as answers the world as a node that lives sees it.
+func (w *world) as(node NodeID) view { return view{w, node, new(atomic.Bool)} }
 
 // write does a write now, or when the node can be reached again.
 func (v view) write(do func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if cut := v.away[v.node]; cut != nil {
+	if cut := v.away[v.node]; v.dead.Load() {
+		return
+	} else if cut != nil {
 		cut.writes = append(cut.writes, do)
 	} else {
 		do()
@@ -70,7 +77,7 @@ func (v view) write(do func()) {
 func (v view) cut() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.away[v.node] != nil
+	return v.away[v.node] != nil || v.dead.Load()
 }
 
 var errCut = errors.New("the node is cut off")
@@ -272,6 +279,9 @@ func (v view) routeOne(r *Reply, aside bool) Verdict {
 	session, _, _ := r.ID.Split()
 	e := v.sessions[session]
 	switch {
+	case v.dead.Load():
+		v.mu.Unlock()
+		return Verdict{}
 	case e == nil:
 		v.mu.Unlock()
 		return Verdict{Fate: Dropped, Drop: DropUnknownRequest}
@@ -332,7 +342,7 @@ func (w *world) bury(name NodeID) {
 	}
 	w.mu.Unlock()
 	for _, n := range slices.Sorted(maps.Keys(left)) {
-		view{w, survivor}.routeOne(plain(left[n]), true)
+		w.as(survivor).routeOne(plain(left[n]), true)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -360,6 +370,7 @@ func (v view) Hold(_ context.Context, all []Holding) []Verdict {
 	for i, h := range all {
 		e := v.sessions[h.Session]
 		switch {
+		case v.dead.Load():
 		case e == nil:
 			verdicts[i] = Verdict{Fate: Dropped, Drop: DropSessionGone}
 		case e.Epoch != h.Epoch:
@@ -374,8 +385,9 @@ func (v view) Hold(_ context.Context, all []Holding) []Verdict {
 
 // start brings a node to life in the world, and answers it and how to kill it.
 func (w *world) start(t *testing.T, name NodeID, producer Producer, limits Limits) (r *Router, kill func()) {
+	table := w.as(name)
 	r = New(Options{
-		Node: name, Producer: producer, Table: view{w, name}, Limits: limits, Log: w.log,
+		Node: name, Producer: producer, Table: table, Limits: limits, Log: w.log,
 		Services: []*Service{{Name: "orders", Topic: "orders.requests", Timeout: 1e11, MaxTimeout: 1e12, Partitioner: Murmur2}},
 	})
 	r.SetHomes(NewHomes(4, []int32{1, 2}))
@@ -387,6 +399,7 @@ func (w *world) start(t *testing.T, name NodeID, producer Producer, limits Limit
 	running.Go(func() { r.Run(ctx) })
 	kill = func() {
 		w.mu.Lock()
+		table.dead.Store(true)
 		if w.nodes[name] == r {
 			w.graves[r] = w.inbox[name]
 			delete(w.inbox, name)

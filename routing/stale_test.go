@@ -59,7 +59,7 @@ func TestReplyAheadOfATakeOver(t *testing.T) {
 			id, _ := there.Submit(call("1"), nil)
 			if lost {
 				hash := there.row().Secret
-				if _, err := (view{w, "a"}).Resume(t.Context(), Resumption{ID: s.id, Secret: hash}); err != nil {
+				if _, err := w.as("a").Resume(t.Context(), Resumption{ID: s.id, Secret: hash}); err != nil {
 					t.Fatal(err)
 				}
 				a.Deliver(t.Context(), []*Reply{answer(id, 0)})
