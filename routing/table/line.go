@@ -24,17 +24,16 @@ const lineAgain = 20 * time.Millisecond
 func (r *Redis) keepLine(ctx context.Context) {
 	told := false
 	for ctx.Err() == nil {
-		err := r.holdLine(ctx)
+		err, pause := r.holdLine(ctx), lineAgain
 		var refused redis.Error
-		if errors.As(err, &refused) && !told {
+		if errors.As(err, &refused) {
+			pause = r.o.Lease
+			if !told {
+				r.o.Log.Warn("Redis refuses a subscription: that this node has died will be seen by its lease alone", "channel", r.line(), "err", err)
+			}
 			told = true
-			r.o.Log.Warn("Redis refuses a subscription: that this node has died will be seen by its lease alone", "channel", r.line(), "err", err)
 		}
-		if told {
-			sleep(ctx, r.o.Lease)
-		} else {
-			sleep(ctx, lineAgain)
-		}
+		sleep(ctx, pause)
 	}
 }
 

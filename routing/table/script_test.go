@@ -237,9 +237,12 @@ func (s *scripts) line(node string) (breaks func()) {
 		s.t.Fatal(err)
 	}
 	return func() {
-		line.Close()
-		for s.server.PubSubNumSub(linePrefix + node)[linePrefix+node] > 0 {
-			time.Sleep(time.Millisecond)
+		s.t.Helper()
+		if err := line.Unsubscribe(s.t.Context()); err != nil {
+			s.t.Fatal(err)
+		}
+		if _, err := line.Receive(s.t.Context()); err != nil {
+			s.t.Fatal(err)
 		}
 	}
 }
