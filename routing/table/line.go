@@ -40,7 +40,8 @@ func (r *Redis) keepLine(ctx context.Context) {
 func (r *Redis) line() string { return linePrefix + string(r.o.Node) }
 
 // holdLine lays the line and answers why it has broken. It is silent, so it is asked four
-// times in a lease whether it still is one: what lies between may have forgotten it.
+// times in a lease whether it still is one: what lies between may have forgotten it. It has
+// a lease to answer, as a line that a slow server still has is better than none.
 func (r *Redis) holdLine(ctx context.Context) error {
 	line := r.client.Subscribe(ctx)
 	defer line.Close()
@@ -54,7 +55,11 @@ func (r *Redis) holdLine(ctx context.Context) error {
 	}
 	asked := false
 	for {
-		_, err := line.ReceiveTimeout(ctx, r.o.Lease/4)
+		patience := r.o.Lease / 4
+		if asked {
+			patience = r.o.Lease
+		}
+		_, err := line.ReceiveTimeout(ctx, patience)
 		var late net.Error
 		switch {
 		case err == nil:
