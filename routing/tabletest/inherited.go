@@ -97,7 +97,9 @@ func reminded(t *testing.T, h Harness) {
 	must(t, a.Open(t.Context(), s))
 	for epoch, n := range []*running{b, c, b} {
 		n.to(t, s)
+		written := a.Stats().Written
 		a.HandedOver(s.ID, uint64(epoch+2))
+		eventually(t, "its word is in the table", func() bool { return a.Stats().Written > written })
 		eventually(t, "the former owners have heard", func() bool { return a.mail.takenUnder(s) == uint64(epoch+2) || epoch > 1 })
 	}
 	eventually(t, "c has heard", func() bool { return c.mail.takenUnder(s) == 4 })
