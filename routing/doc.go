@@ -97,8 +97,9 @@
 // start; a client drops what it had by request id and position.
 //
 // A process that slept does not know whether it still is a node. Until the table
-// does ([Fence]) it takes no requests, delivers nothing, and lets no deadline pass: the
-// outcome may be with another node already.
+// does ([Fence]) it takes no requests, for which doors wait a while ([Router.Awake]),
+// delivers nothing, and lets no deadline pass: the outcome may be with another node
+// already.
 //
 // A session whose client knows more requests than the table may have been taken over
 // before its former owner's queue was written. Replies to what is not known yet wait
@@ -108,7 +109,8 @@
 // for certain, where this node knows of all that any node has taken from the client
 // (Session.whole), and where none can take any more: what the old socket's reader has
 // in hand is refused by SubmitFrom. The node that had the session before says so by
-// [Rows.Left]; a dead one cannot, and leaves it unknown.
+// [Rows.Left], also when it has slept through its own removal; a dead one cannot, and
+// leaves it unknown.
 //
 // Parts of one answer stand in one partition and come in its order, as long as one
 // node hands them on. When a session is taken over, or a node dies, some are on their

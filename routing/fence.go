@@ -11,7 +11,30 @@ const (
 	// fenceGrace is how long a request waits at least after a sleep that its deadline
 	// fell into: its reply may have come in time, and be about to be read.
 	fenceGrace = 500 * time.Millisecond
+	// wakeWait is how long doors wait at the most, from the first that does.
+	wakeWait = 2 * time.Second
 )
+
+// Awake waits while this process has slept and does not know whether it still is a node: for
+// as long as it takes to ask the table, and two seconds at most. Doors call it before they
+// hand on what a client sent. Where the node turns out to be removed, its sockets are closed
+// with that unread, and what was never read the client sends again by itself elsewhere,
+// without its caller noticing anything. It costs a look at the clock.
+func (r *Router) Awake(ctx context.Context) {
+	now := time.Now()
+	if !r.table.Fenced(now) {
+		if r.woke.Load() != nil {
+			r.woke.Store(nil)
+		}
+		return
+	}
+	r.woke.CompareAndSwap(nil, &now)
+	for since := r.woke.Load(); since != nil && time.Since(*since) < wakeWait && r.table.Fenced(time.Now()); {
+		if !sleep(ctx, fencePoll) {
+			return
+		}
+	}
+}
 
 // awake blocks while the router is fenced, and tells whether ctx goes on.
 func (r *Router) awake(ctx context.Context) bool {

@@ -57,3 +57,28 @@ func TestFenced(t *testing.T) {
 		}
 	})
 }
+
+// Doors wait until it is clear whether a process that slept is a node still, but all of them
+// together no longer than wakeWait; and anew when it has slept again.
+func TestAwake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Limits{})
+		waits := func() time.Duration {
+			began := time.Now()
+			b.Awake(t.Context())
+			return time.Since(began).Round(10 * fencePoll)
+		}
+		want(t, "awake", waits(), 0)
+		b.cluster.fenced.Store(true)
+		time.AfterFunc(time.Second, func() { b.cluster.fenced.Store(false) })
+		want(t, "until it knows", waits(), time.Second)
+		want(t, "awake again", waits(), 0)
+		b.cluster.fenced.Store(true)
+		want(t, "at most", waits(), wakeWait)
+		want(t, "and then no more", waits(), 0)
+		b.cluster.fenced.Store(false)
+		want(t, "awake once more", waits(), 0)
+		b.cluster.fenced.Store(true)
+		want(t, "at most, anew", waits(), wakeWait)
+	})
+}

@@ -47,6 +47,22 @@ func TestNeverReceived(t *testing.T) {
 	})
 }
 
+// A node sleeps through its own removal. What its client sent meanwhile it has never read:
+// whoever has the session then is certain of that, since the node says so as it wakes.
+func TestNeverReceivedByASleeper(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.lag = 5 * time.Millisecond
+		a, _ := w.start(t, "a", &topic{}, Limits{})
+		b, _ := w.start(t, "b", &topic{}, Limits{})
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		s.Submit(call("taken"), nil)
+		a.Removed()
+		_, _, missing := whatIsMissing(t, b, s)
+		want(t, "missing", missing, Missing{[]string{"never"}, true})
+	})
+}
+
 // Two nodes take a session over in a row before the first owner has heard of either:
 // what it says when it is told of the second must not pass for the word of the node
 // between them, whose rows are on their way.

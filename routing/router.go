@@ -94,6 +94,7 @@ type Router struct {
 	afield    afield                    // of these and those, pushes
 	astray    *queue[*Reply]            // replies whose session has left this node
 	holds     *queue[Holding]           // replies to be held
+	woke      atomic.Pointer[time.Time] // since when doors wait for the fence to fall; nil while there is none
 	heirs     *queue[heir]              // sessions that wait for what their former owners have
 	handings  handings                  // sessions of which this node hands on what it had
 	muted     *queue[func()]            // what is to be done once the router is not fenced any longer

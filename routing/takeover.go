@@ -21,10 +21,16 @@ func (r *Router) TakenOver(id SessionID, epoch uint64) {
 	case s.state == ended, epoch <= s.epoch:
 		r.handOver(id, epoch).done()
 	default:
-		if s.whole {
-			r.table.Left(id, s.epoch)
-		}
+		s.tellLeftLocked()
 		s.leaveLocked(LeaveTakenOver, true)
+	}
+}
+
+// tellLeftLocked says of a session that is about to be given up that all its rows are queued,
+// where this node knows that no earlier owner's are missing.
+func (s *Session) tellLeftLocked() {
+	if s.whole {
+		s.router.table.Left(s.id, s.epoch)
 	}
 }
 
@@ -67,7 +73,8 @@ func (s *Session) leaveLocked(why Leaving, reroute bool) {
 }
 
 // Removed tells that the other nodes took this one for dead and have dealt with
-// all that it held: its clients are sent to resume. It does not block.
+// all that it held: its clients are sent to resume, and can be told there which of their
+// requests were never taken here ([Rows.Left]). It does not block.
 func (r *Router) Removed() {
 	r.sessions.Range(func(_, found any) bool {
 		s := found.(*Session)
@@ -76,6 +83,7 @@ func (r *Router) Removed() {
 		switch {
 		case s.state != live:
 		case s.acks:
+			s.tellLeftLocked()
 			s.leaveLocked(LeaveRemoved, false)
 		default:
 			if s.sink != nil {

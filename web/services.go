@@ -167,6 +167,7 @@ func (s *Server) submit(r *http.Request, call *routing.Call, to routing.Sink) (*
 			return nil, "", e
 		}
 	}
+	s.router.Awake(r.Context())
 	id, e := session.Submit(call, to)
 	if e == nil || e.Word != routing.SessionGone {
 		return session, id, e

@@ -126,6 +126,7 @@ func (c *conn) readOne() error {
 	if err := frame.fill(r, int(c.server.o.Frame), c.tooBig); err != nil {
 		return err
 	}
+	c.server.o.Router.Awake(context.Background())
 	switch {
 	case c.why.Load() != nil:
 	case !utf8.Valid(frame.b):

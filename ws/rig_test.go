@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -278,6 +279,7 @@ type oneNode struct {
 	mu       sync.Mutex
 	sessions map[routing.SessionID]routing.SessionRow
 	away     error // what Resume answers instead
+	fenced   atomic.Bool
 }
 
 func (o *oneNode) Open(_ context.Context, s routing.SessionRow) error {
@@ -334,7 +336,7 @@ func (*oneNode) Look(context.Context, routing.SessionID) (routing.Looked, error)
 	return routing.Looked{}, nil
 }
 func (*oneNode) Owns(context.Context, routing.SessionID, uint64) (bool, error) { return true, nil }
-func (*oneNode) Fenced(time.Time) bool                                         { return false }
+func (o *oneNode) Fenced(time.Time) bool                                       { return o.fenced.Load() }
 
 func (*oneNode) Await(_ context.Context, waits []routing.Wait) []error {
 	return make([]error, len(waits))

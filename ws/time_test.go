@@ -260,3 +260,27 @@ func TestNoHandshake(t *testing.T) {
 		same(t, "status", strings.HasPrefix(string(b[:n]), fmt.Sprintf("HTTP/1.1 %d", http.StatusUpgradeRequired)), true)
 	})
 }
+
+// A node wakes from a long sleep with calls in its sockets. It deals with none before it
+// knows whether it still is a node. Where it is not, the sockets close without a word about
+// them, so that their clients send them again elsewhere.
+func TestSleeperReadsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		stays := r.greeted()
+		r.table.fenced.Store(true)
+		stays.say(`{"jsonrpc":"2.0","id":1,"method":"echo","params":1}`)
+		time.Sleep(time.Second)
+		r.table.fenced.Store(false)
+		same(t, "it still is one", stays.hear(), `{"jsonrpc":"2.0","id":1,"result":1,"seq":1}`)
+
+		goes := r.greeted()
+		r.table.fenced.Store(true)
+		goes.say(`{"jsonrpc":"2.0","id":1,"method":"echo","params":1}`)
+		synctest.Wait()
+		r.router.Removed()
+		r.table.fenced.Store(false)
+		code, messages := goes.closed()
+		same(t, "it is none", fmt.Sprint(code, messages, len(r.topics.seen)), fmt.Sprint(websocket.StatusServiceRestart, 0, 1))
+	})
+}

@@ -12,9 +12,12 @@ func (r *Redis) startAnew(to Node, slept bool) {
 
 // letGo is the new start of a process that slept: others have its sessions and have
 // routed what was in its inbox, so that all it still wants to do about them is out of
-// date.
+// date. It still says of each session that it has left it (Left), unless a row of it is
+// among what is given up: the new owners can then tell their clients which requests no
+// node has ever taken.
 func (r *Redis) letGo(to Node) {
 	r.o.Log.Warn("this node was taken for dead while it slept: its sessions are let go, and it starts anew")
+	r.queue.forgetTorn()
 	r.era.Add(1)
 	r.queue.discard(errRemoved)
 	r.newBoot()

@@ -30,7 +30,7 @@ func (b *batch) build(ctx context.Context, r *Redis) {
 		b.buildRows(ctx, r, g.session, g.sets)
 		b.buildReleases(ctx, g)
 		b.buildUnholds(ctx, g)
-		if g.left > 0 {
+		if g.left > 0 && !r.queue.isTorn(g.session) {
 			b.cmds = append(b.cmds, call(ctx, leftScript, []string{sessionKey(g.session)}, g.left))
 		}
 		if g.handed > 0 {

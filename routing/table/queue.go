@@ -70,7 +70,8 @@ type queue struct {
 
 	mu      sync.Mutex
 	waiting []op
-	spare   []op // the writer's last batch, to append to next
+	spare   []op                           // the writer's last batch, to append to next
+	torn    map[routing.SessionID]struct{} // sessions of which something was given up unwritten, since forgetTorn
 }
 
 func (q *queue) init(limit int) { q.limit, q.wake = limit, make(chan struct{}, 1) }
@@ -123,12 +124,49 @@ func (q *queue) discard(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.waiting {
-		if s := q.waiting[i].state; s != nil && s.done != nil {
+		o := &q.waiting[i]
+		if o.kind == opClaim || o.kind == opState || o.kind == opEnd {
+			q.tearLocked(o.session)
+		}
+		if s := o.state; s != nil && s.done != nil {
 			s.done <- err // has room for its one answer
 		}
 	}
 	clear(q.waiting)
 	q.waiting = q.waiting[:0]
+}
+
+func (q *queue) tearLocked(session routing.SessionID) {
+	if q.torn == nil {
+		q.torn = make(map[routing.SessionID]struct{})
+	}
+	q.torn[session] = struct{}{}
+}
+
+// tear notes that a batch is given up, of which Redis may have nothing.
+func (q *queue) tear(b *batch) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, g := range b.order {
+		if g.state != nil || len(g.sets) > 0 || g.end {
+			q.tearLocked(g.session)
+		}
+	}
+}
+
+// isTorn tells whether some row of a session may not have been written, so that nobody
+// may say that all are there.
+func (q *queue) isTorn(session routing.SessionID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, torn := q.torn[session]
+	return torn
+}
+
+func (q *queue) forgetTorn() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.torn = nil
 }
 
 // forgetUnwaits drops the removals of waits. Where Redis may have lost something they are

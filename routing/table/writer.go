@@ -63,6 +63,7 @@ func (r *Redis) writeBatch(ctx context.Context, b *batch) bool {
 		}
 		if errors.Is(err, errRemoved) {
 			b.fail(err)
+			r.queue.tear(b)
 			r.unwritten(len(b.cmds))
 			return true
 		}

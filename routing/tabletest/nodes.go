@@ -174,9 +174,11 @@ func movedOn(t *testing.T, h Harness) {
 
 func sleeper(t *testing.T, h Harness) {
 	a, b := h.start(t, brisk("a")), h.start(t, brisk("b"))
-	s := newSession()
-	must(t, a.Open(t.Context(), s))
-	a.mail.hold(s)
+	s, whole := newSession(), newSession()
+	for _, s := range []routing.SessionRow{s, whole} {
+		must(t, a.Open(t.Context(), s))
+		a.mail.hold(s)
+	}
 	boot := bootOf(t, h, "a")
 	a.wire.Cut()
 	eventually(t, "it is removed", func() bool {
@@ -191,6 +193,9 @@ func sleeper(t *testing.T, h Harness) {
 	a.End(s.ID)
 	a.wire.Heal()
 	eventually(t, "it is told", func() bool { removed, _, _, _ := a.mail.told(); return removed == 1 })
+	for _, s := range []routing.SessionRow{s, whole} {
+		a.Left(s.ID, 1)
+	}
 	eventually(t, "it is a node again", func() bool { return bootOf(t, h, "a") != "" })
 	if bootOf(t, h, "a") == boot {
 		t.Error("it is the same process")
@@ -207,6 +212,8 @@ func sleeper(t *testing.T, h Harness) {
 	want(t, "what it was told", fmt.Sprint(removed, gone), "1 []")
 	want(t, "the session's owner", h.Client.HGet(t.Context(), sessionKey(s), "owner").Val(), "b")
 	want(t, "the row that it had in mind", h.Client.HExists(t.Context(), sessionKey(s), "r:77").Val(), false)
+	want(t, "all rows are there of a session", h.Client.HGet(t.Context(), sessionKey(whole), "left").Val(), "1")
+	want(t, "and of the one whose row it had in mind", h.Client.HGet(t.Context(), sessionKey(s), "left").Val(), "")
 	_, _, _, gone = b.mail.told()
 	want(t, "removals", len(gone), 1)
 }
