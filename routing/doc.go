@@ -83,7 +83,8 @@
 // A session goes from node to node and back. Only an epoch that is one more than
 // the node's own says that nobody had it in between; otherwise what this node
 // remembers of it is compared with its rows. RequestIDs of different owners
-// cannot collide, since an owner counts on from its epoch, shifted left.
+// do not collide, since an owner counts on from its epoch, shifted left, plus a random
+// number: when Redis loses a take-over, an epoch is given twice.
 //
 // A kept request is in the table before it is in the topic, and its key is claimed in
 // between. So a node that dies there leaves a key whose request was never made: who

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -195,7 +196,9 @@ const (
 // asked there becomes an open request here.
 func (s *Session) adoptLocked(got Resumed) {
 	s.state = live
-	s.counter = got.Epoch << 32 // above whatever the owners before have counted to
+	// Above whatever the owners before have counted to. Where Redis has lost a take-over, two
+	// nodes have the session by the same epoch, one after the other, and must not count alike.
+	s.counter = got.Epoch<<32 | rand.Uint64N(1<<31)
 	waits := make(map[uint64]bool)
 	for _, row := range got.Rows {
 		waits[row.N] = true

@@ -207,6 +207,32 @@ func TestTooMuchUnacknowledged(t *testing.T) {
 	})
 }
 
+// The table loses a take-over, so that two nodes have the session by the same epoch, one
+// after the other. What each of them makes has a name of its own.
+func TestTakeoverIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{}, Limits{})
+		b, _ := w.start(t, "b", &topic{}, Limits{})
+		c, _ := w.start(t, "c", &topic{}, Limits{})
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		ids := make(map[RequestID]bool)
+		for _, at := range []*Router{b, c} {
+			w.mu.Lock()
+			w.sessions[s.id].Epoch, w.sessions[s.id].owner = 1, "a"
+			w.mu.Unlock()
+			moved, _, _ := resume(t, at, s)
+			want(t, "epoch", moved.epoch, 2)
+			id, err := moved.Submit(call("1"), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids[id] = true
+		}
+		want(t, "names", len(ids), 2)
+	})
+}
+
 // A session without a socket ends when its window has passed.
 func TestResumeWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

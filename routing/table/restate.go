@@ -22,7 +22,7 @@ type rebuilt struct {
 	rounds  int                     // how often they were to be
 	unsaid  bool                    // others have not been told that they are
 	since   int64                   // by Redis's clock: when the last round was asked for
-	awaited map[routing.NodeID]bool // who has not said so since
+	awaited map[routing.NodeID]bool // who has not said so since; true where Redis knows the node since
 }
 
 // rebuild asks for all sessions to be written anew, and waits for the word of all nodes
@@ -36,19 +36,20 @@ func (r *Redis) rebuild(c *census) {
 	b.until, b.pending, b.unsaid, b.since = time.Now().Add(r.o.Grace), true, true, c.now
 	b.rounds++
 	b.awaited = make(map[routing.NodeID]bool)
-	for _, some := range []map[routing.NodeID]string{others, c.members} {
-		for node := range some {
-			if node != r.o.Node {
-				b.awaited[node] = true
-			}
-		}
+	for node := range others {
+		b.awaited[node] = false
 	}
+	for node := range c.members {
+		b.awaited[node] = true
+	}
+	delete(b.awaited, r.o.Node)
 	b.mu.Unlock()
 	r.restateSoon()
 }
 
 // hear takes other nodes' word that all they have is in Redis. It counts where they gave
-// it after a renewal that was later than what made this node ask: that has told them.
+// it after a renewal that was later than what made this node ask: that has told them. Nor
+// is there anything to come of a node that was a member since and is none any more.
 func (b *rebuilt) hear(c *census) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -57,13 +58,13 @@ func (b *rebuilt) hear(c *census) {
 			delete(b.awaited, node)
 		}
 	}
-}
-
-// awaits tells whether a node may have sessions, or rows, that Redis does not know.
-func (b *rebuilt) awaits(node routing.NodeID) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.awaited[node] && time.Now().Before(b.until)
+	for node, known := range b.awaited {
+		if _, member := c.members[node]; member {
+			b.awaited[node] = true
+		} else if known {
+			delete(b.awaited, node)
+		}
+	}
 }
 
 // owesWord tells whether this node cannot say that all it has is in Redis.

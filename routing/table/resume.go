@@ -3,7 +3,6 @@ package table
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -31,15 +30,16 @@ type owner struct {
 // the node has queued before is written. It blocks for two round trips, and no longer than
 // Options.Timeout. The former owner is told soon, without Resume waiting for it.
 // Errors are routing.ErrSessionGone, where there is no such session or secret or
-// subject are not its, or Redis's.
+// subject are not its, or Redis's; and while other nodes may have to write anew what Redis
+// has lost: a take-over may be among that, of which the new one must know.
 func (r *Redis) Resume(ctx context.Context, q routing.Resumption) (routing.Resumed, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
 	if err := r.flush(ctx); err != nil {
 		return routing.Resumed{}, fmt.Errorf("resume: %w", err)
 	}
-	if err := r.restatedBy(ctx, q.ID); err != nil {
-		return routing.Resumed{}, fmt.Errorf("resume: %w", err)
+	if r.rebuilding() { // another node may have the session, or rows of it, that Redis has lost
+		return routing.Resumed{}, fmt.Errorf("resume: %w", errRebuilding)
 	}
 	until := r.lease.until(r.o.Timeout)
 	if until == 0 { // it has had no lease yet: as an owner it would look dead, and it does not know Redis's clock
@@ -63,22 +63,6 @@ func (r *Redis) Resume(ctx context.Context, q routing.Resumption) (routing.Resum
 	}
 	r.standing.took(q.ID, t.Epoch, len(t.Held))
 	return t.Resumed, nil
-}
-
-// restatedBy is an error while the owner of a session may have rows of it that Redis has
-// lost: who took it over now would not know of them.
-func (r *Redis) restatedBy(ctx context.Context, id routing.SessionID) error {
-	if !r.rebuilding() {
-		return nil
-	}
-	owner, err := r.client.HGet(ctx, sessionKey(id), "owner").Result()
-	switch {
-	case err != nil && !errors.Is(err, redis.Nil):
-		return err
-	case r.rebuilt.awaits(routing.NodeID(owner)):
-		return errRebuilding
-	}
-	return nil
 }
 
 // readTaken reads the answer of resume.lua.

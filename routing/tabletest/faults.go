@@ -30,8 +30,11 @@ var faults = []story{
 	{name: "emptied", shared: true, tell: emptied},
 	// That lasts until all nodes have said that they have written what they have,
 	{name: "word of the others", shared: true, tell: wordOfOthers},
-	// and meanwhile nobody takes over a session whose owner may know more of it.
-	{name: "taken before its owner is back", shared: true, tell: takenEarly},
+	// and meanwhile nobody takes over a session whose owner may know more of it, be it that
+	// Redis has lost even that it is the owner. A node that is dead is not waited for.
+	{name: "taken before its owner is back", shared: true, tell: takenEarly("a", 2)},
+	{name: "taken before its owner is back, whom Redis does not know", shared: true, tell: takenEarly("b", 1)},
+	{name: "taken when its owner is dead", shared: true, tell: takenAfterDeath},
 	// More writes than may wait are dropped and counted, never waited for, and the
 	// rows are right in the end.
 	{name: "queue full", shared: true, tell: queueFull},
@@ -163,6 +166,7 @@ func emptied(t *testing.T, h Harness) {
 func cutEmptied(t *testing.T, h Harness) (cut, there *running, s routing.SessionRow) {
 	cut, there = h.start(t, table.Options{Node: "a", Grace: time.Hour}), h.start(t, table.Options{Node: "b", Grace: time.Hour})
 	s = newSession()
+	s.Epoch = 2
 	must(t, cut.Open(t.Context(), s))
 	cut.mail.hold(s, routing.Row{Session: s.ID, N: 1, Service: "orders"})
 	h.renewed(t, cut, there)
@@ -193,18 +197,36 @@ func wordOfOthers(t *testing.T, h Harness) {
 	eventually(t, "a knows it too", func() bool { return a.Route(t.Context(), series(nobodys, 1, 2))[0].Fate == routing.Dropped })
 }
 
-func takenEarly(t *testing.T, h Harness) {
-	a, b, s := cutEmptied(t, h)
-	// A replica that has become the primary may know the session and not its last rows.
-	must(t, h.Client.HSet(t.Context(), sessionKey(s), "owner", "a", "epoch", s.Epoch, "secret", hex.EncodeToString(s.Secret), "subject", s.Subject).Err())
-	resumption := routing.Resumption{ID: s.ID, Secret: s.Secret, Subject: s.Subject}
-	if _, err := b.Resume(t.Context(), resumption); err == nil || errors.Is(err, routing.ErrSessionGone) {
-		t.Errorf("taken over: %v", err)
+// takenEarly has a replica become the primary that does not know the session's last rows,
+// nor perhaps its last owner.
+func takenEarly(owner string, epoch uint64) func(*testing.T, Harness) {
+	return func(t *testing.T, h Harness) {
+		a, b, s := cutEmptied(t, h)
+		h.know(t, s, owner, epoch)
+		if _, err := b.Resume(t.Context(), resumption(s)); err == nil || errors.Is(err, routing.ErrSessionGone) {
+			t.Errorf("taken over: %v", err)
+		}
+		a.wire.Heal()
+		var got routing.Resumed
+		eventually(t, "it can be taken over", func() (ok bool) { r, err := b.Resume(t.Context(), resumption(s)); got = r; return err == nil })
+		want(t, "rows", len(got.Rows), 1)
+		want(t, "epoch", got.Epoch, 3)
 	}
-	a.wire.Heal()
-	var got routing.Resumed
-	eventually(t, "it can be taken over", func() (ok bool) { r, err := b.Resume(t.Context(), resumption); got = r; return err == nil })
-	want(t, "rows", len(got.Rows), 1)
+}
+
+// know has Redis know of a session, and nothing of what it waits for.
+func (h Harness) know(t *testing.T, s routing.SessionRow, owner string, epoch uint64) {
+	t.Helper()
+	must(t, h.Client.HSet(t.Context(), sessionKey(s), "owner", owner, "epoch", epoch, "secret", hex.EncodeToString(s.Secret), "subject", s.Subject).Err())
+}
+
+func takenAfterDeath(t *testing.T, h Harness) {
+	a, b, s := cutEmptied(t, h)
+	h.know(t, s, "a", 2)
+	h.ghost(t, "a", time.Hour) // the node was known again
+	h.renewed(t, b)
+	h.kill(t, a)
+	eventually(t, "it can be taken over", func() bool { _, err := b.Resume(t.Context(), resumption(s)); return err == nil })
 }
 
 func queueFull(t *testing.T, h Harness) {
