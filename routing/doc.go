@@ -109,9 +109,9 @@
 // A request that a client lists when it resumes, and nobody knows, is not in Kafka,
 // for certain, where this node knows of all that any node has taken from the client
 // (Session.whole), and where none can take any more: what the old socket's reader has
-// in hand is refused by SubmitFrom. The node that had the session before says so by
-// [Rows.Left], also when it has slept through its own removal; a dead one cannot, and
-// leaves it unknown.
+// in hand is refused by SubmitFrom. Each node that had the session before says so of its
+// own time, by [Rows.Left], also when it has slept through its own removal; a dead one
+// cannot, and leaves it unknown.
 //
 // Parts of one answer stand in one partition and come in its order, as long as one
 // node hands them on. When a session is taken over, or a node dies, some are on their

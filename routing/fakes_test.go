@@ -72,7 +72,7 @@ func (c *cluster) Release(_ SessionID, n uint64)          { c.note("release %d",
 
 func (c *cluster) Claim(row Row, _ Claimed) bool { c.note("claim %d", row.N); return false }
 
-func (c *cluster) Left(_ SessionID, epoch uint64) { c.note("left %d", epoch) }
+func (c *cluster) Left(_ SessionID, from, to uint64) { c.note("left %d to %d", from, to) }
 
 func (c *cluster) HandedOver(_ SessionID, epoch uint64) { c.note("handed over %d", epoch) }
 

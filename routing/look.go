@@ -41,16 +41,15 @@ func (s *Session) lookAgain(ctx context.Context, epoch uint64, ids []string, str
 		}
 	}
 	s.restateLocked(slices.DeleteFunc(slices.Clone(streams), func(at StreamAt) bool { return !slices.Contains(ids, at.ClientID) }))
-	s.whole = s.whole || s.heardAllLocked(got)
+	s.whole, s.looked = s.whole || s.heardAllLocked(got), true
 	missing := s.missingLocked(ids)
 	s.followAllLocked()
 	s.lookedLocked()
 	return missing
 }
 
-// heardAll tells whether the node that had the session before has said that all its
-// rows are there. It only does so where that was true of itself, so that no earlier
-// one's are missing either.
+// heardAll tells whether all nodes that had the session before have said that all their
+// rows are there.
 func (s *Session) heardAll(got Looked) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -63,6 +63,45 @@ func TestNeverReceivedByASleeper(t *testing.T) {
 	})
 }
 
+// A client goes on to the next node before the one that it leaves has heard from the node
+// before. Who has the session in the end is certain all the same, since each of them says
+// what it has done itself. So are those who come after.
+func TestNeverReceivedInHaste(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.lag = 100 * time.Millisecond
+		a, _ := w.start(t, "a", &topic{}, Limits{})
+		b, _ := w.start(t, "b", &topic{}, Limits{})
+		c, _ := w.start(t, "c", &topic{}, Limits{})
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		go func() { whatIsMissing(t, b, s) }()
+		time.Sleep(20 * time.Millisecond)
+		for _, at := range []*Router{c, a, b} {
+			var missing Missing
+			s, _, missing = whatIsMissing(t, at, s)
+			want(t, "missing at "+string(at.node), missing, Missing{[]string{"never"}, true})
+		}
+	})
+}
+
+// A client that is always gone before the table has been asked again is told at once when it
+// comes back to a node that has asked.
+func TestLooksOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, kill := w.start(t, "a", &topic{}, Limits{})
+		b, _ := w.start(t, "b", &topic{}, Limits{})
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		kill()
+		for _, looks := range []bool{true, false} {
+			began := time.Now()
+			_, _, missing := whatIsMissing(t, b, s)
+			want(t, "missing", missing, Missing{[]string{"never"}, false})
+			want(t, "it looks", time.Since(began) > 0, looks)
+		}
+	})
+}
+
 // Two nodes take a session over in a row before the first owner has heard of either:
 // what it says when it is told of the second must not pass for the word of the node
 // between them, whose rows are on their way.

@@ -40,11 +40,13 @@ type entry struct {
 	rows  map[uint64]Row
 	held  []*Reply
 	left  uint64
-	at    *Router            // the owner's process
-	past  map[*Router]uint64 // those before it that have not handed all over, and the epoch of each
-	kept  *Kept              // a kept request
-	err   *Error             // its outcome, where that is no reply
-	heard Arrival            // what Kafka has said of it
+
+	behind map[uint64]uint64  // tenures whose nodes have spoken before those that had the session earlier
+	at     *Router            // the owner's process
+	past   map[*Router]uint64 // those before it that have not handed all over, and the epoch of each
+	kept   *Kept              // a kept request
+	err    *Error             // its outcome, where that is no reply
+	heard  Arrival            // what Kafka has said of it
 }
 
 func newWorld() *world {
@@ -200,10 +202,17 @@ func (v view) Look(_ context.Context, id SessionID) (Looked, error) {
 	return Looked{}, nil
 }
 
-func (v view) Left(id SessionID, epoch uint64) {
+func (v view) Left(id SessionID, from, to uint64) {
 	v.later(func() {
 		if e := v.sessions[id]; e != nil {
-			e.left = max(e.left, epoch)
+			if e.behind == nil {
+				e.behind = make(map[uint64]uint64)
+			}
+			e.behind[from] = to
+			for end, said := e.behind[e.left+1]; said; end, said = e.behind[e.left+1] {
+				delete(e.behind, e.left+1)
+				e.left = end
+			}
 		}
 	})
 }

@@ -139,10 +139,13 @@ func (s *Session) giveUp() {
 func (s *Session) attach(o ResumeSession, got Resumed) (missing Missing, look bool, err *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case got.Epoch < s.taken:
-		return missing, false, errTaken
-	case s.state == ended || got.Epoch <= s.epoch:
+	if got.Epoch < s.taken || s.state == ended || got.Epoch <= s.epoch {
+		if s.state != live || got.Epoch < s.since {
+			s.router.table.Left(s.id, got.Epoch, got.Epoch) // nothing is ever made by it
+		}
+		if got.Epoch < s.taken {
+			return missing, false, errTaken
+		}
 		return missing, false, errMovedOn
 	}
 	s.resumers--
@@ -154,12 +157,15 @@ func (s *Session) attach(o ResumeSession, got Resumed) (missing Missing, look bo
 		if s.state == live || s.taken > 0 { // it kept all, as it had not heard that it had lost the session
 			s.router.handOver(s.id, got.Epoch).done()
 		}
+		if s.state == live {
+			s.tellLeftLocked()
+		}
 		s.adoptLocked(got)
 		s.inheritLocked()
-		s.whole, s.since = false, got.Epoch
+		s.whole, s.looked, s.since = false, false, got.Epoch
 	}
 	missing = s.missingLocked(o.Open)
-	s.looking = len(missing.IDs) > 0 && !s.whole
+	s.looking = len(missing.IDs) > 0 && !s.whole && !s.looked
 	s.epoch, s.secret = got.Epoch, o.Secret
 	s.caller.Store(o.Caller)
 	s.dropForbiddenLocked(o.Caller)

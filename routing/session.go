@@ -73,6 +73,7 @@ type Session struct {
 	mu       sync.Mutex
 	state    sessionState
 	looking  bool               // requests that only the client knows are looked for again
+	looked   bool               // that has been done since this node has the session
 	whole    bool               // this node knows of all requests that any node has taken from the client
 	epoch    uint64             // of the take-over by which this node owns it
 	since    uint64             // of the take-over by which this node got it from another

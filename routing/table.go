@@ -67,7 +67,7 @@ type Legacy struct {
 // Looked is what the table says about a session of this node.
 type Looked struct {
 	Rows []Row
-	Left uint64 // the newest epoch whose owner has said Left; 0 where none has
+	Left uint64 // up to this epoch all owners have said Left; 0 where the first has not
 }
 
 // Rows takes what open requests leave behind. Its methods only append to a
@@ -80,10 +80,10 @@ type Rows interface {
 	// there is nothing to wait for.
 	Claim(row Row, tell Claimed) (waits bool)
 	Release(session SessionID, n uint64)
-	// Left says that this node, which had the session up to an epoch, has given it
-	// up to another: all rows that there will ever be of that time precede it. It is
-	// not written where one of them may be missing.
-	Left(session SessionID, epoch uint64)
+	// Left says that this node, which had the session by the take-overs from one epoch to
+	// another, has given it up: all rows that there will ever be of that time precede it.
+	// It is not written where one of them may be missing.
+	Left(session SessionID, from, to uint64)
 	// HandedOver says that this node has handed on, or has delivered or kept where it has
 	// the session again, all replies to it that it had before the take-over with this epoch.
 	HandedOver(session SessionID, epoch uint64)

@@ -26,12 +26,10 @@ func (r *Router) TakenOver(id SessionID, epoch uint64) {
 	}
 }
 
-// tellLeftLocked says of a session that is about to be given up that all its rows are queued,
-// where this node knows that no earlier owner's are missing.
+// tellLeftLocked says of a session that is about to be given up that all rows are queued that
+// this node has made of it.
 func (s *Session) tellLeftLocked() {
-	if s.whole {
-		s.router.table.Left(s.id, s.epoch)
-	}
+	s.router.table.Left(s.id, max(s.since, 1), s.epoch)
 }
 
 // leaveLocked gives the session up to another node.

@@ -326,7 +326,7 @@ func (*oneNode) CatchUp(context.Context) bool                { return true }
 func (*oneNode) Claim(routing.Row, routing.Claimed) bool     { return false }
 func (*oneNode) Release(routing.SessionID, uint64)           {}
 func (*oneNode) Unhold(routing.RequestID)                    {}
-func (*oneNode) Left(routing.SessionID, uint64)              {}
+func (*oneNode) Left(_ routing.SessionID, _, _ uint64)       {}
 func (*oneNode) HandedOver(routing.SessionID, uint64)        {}
 func (*oneNode) Remind(context.Context, []routing.SessionID) {}
 func (*oneNode) Inherited(_ context.Context, ids []routing.SessionID) []routing.Legacy {

@@ -49,11 +49,14 @@ type group struct {
 	sets     []routing.Row // N is 0 where the claim was cancelled
 	releases []uint64
 	unholds  []uint64
-	left     uint64 // the epoch under which this node had the session; 0 if it has it still
+	left     []tenure
 	handed   uint64 // it has handed on what it had of the session before this take-over; 0 for none
 	end      bool
 	epoch    uint64 // under which the session ends
 }
+
+// tenure is a row of take-overs by which this node had a session, and has it no longer.
+type tenure struct{ from, to uint64 }
 
 type written struct {
 	cmd     *redis.Cmd
@@ -119,7 +122,7 @@ func (b *batch) add(o *op) {
 	case opUnhold:
 		g.unholds = append(g.unholds, o.n)
 	case opLeft:
-		g.left = o.n
+		g.left = append(g.left, tenure{o.from, o.n})
 	case opHanded:
 		g.handed = max(g.handed, o.n)
 	case opEnd:

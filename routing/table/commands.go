@@ -30,9 +30,7 @@ func (b *batch) build(ctx context.Context, r *Redis) {
 		b.buildRows(ctx, r, g.session, g.sets)
 		b.buildReleases(ctx, g)
 		b.buildUnholds(ctx, g)
-		if g.left > 0 && !r.queue.isTorn(g.session) {
-			b.cmds = append(b.cmds, call(ctx, leftScript, []string{sessionKey(g.session)}, g.left))
-		}
+		b.buildLeft(ctx, r, g)
 		if g.handed > 0 {
 			b.cmds = append(b.cmds, call(ctx, handedScript, []string{sessionKey(g.session)}, b.boot+" "+string(r.o.Node), g.handed))
 		}
@@ -42,6 +40,15 @@ func (b *batch) build(ctx context.Context, r *Redis) {
 	b.buildHeard(ctx)
 	for _, n := range b.notices {
 		b.cmds = append(b.cmds, n.cmd(ctx))
+	}
+}
+
+func (b *batch) buildLeft(ctx context.Context, r *Redis, g *group) {
+	if len(g.left) == 0 || r.queue.isTorn(g.session) {
+		return
+	}
+	for _, t := range g.left {
+		b.cmds = append(b.cmds, call(ctx, leftScript, []string{sessionKey(g.session)}, t.from, t.to))
 	}
 }
 

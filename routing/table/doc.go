@@ -6,7 +6,8 @@
 //	parley:{S}             hash        owner, boot, epoch, state, secret, subject; r:<n> per open request; s:<topic> <key> per subscription;
 //	                                   held, the bytes that are held, and h:<n>, the records held to request n;
 //	                                   taken and earlier, the newest take-over and the two owners before it;
-//	                                   left, the newest epoch whose owner has written all its rows and is gone;
+//	                                   left, the epoch up to which all owners have written all their rows and are gone,
+//	                                   and behind, from which to which epoch later ones have;
 //	                                   past:<boot> <node>, of an owner before that may still have replies, its last epoch and when that ended
 //	parley:{S}:held        list        held replies, oldest first: "<n> <record> <reply>"
 //	parley:idem:<hash>     string      an idempotency key's "<request id> <digest>", see routing/kept.go

@@ -89,10 +89,10 @@ func (m *Memory) End(id routing.SessionID) {
 }
 
 // Announce, Release, Left and Unhold have nothing to do.
-func (*Memory) Announce(routing.SessionRow)       {}
-func (*Memory) Release(routing.SessionID, uint64) {}
-func (*Memory) Left(routing.SessionID, uint64)    {}
-func (*Memory) Unhold(routing.RequestID)          {}
+func (*Memory) Announce(routing.SessionRow)           {}
+func (*Memory) Release(routing.SessionID, uint64)     {}
+func (*Memory) Left(_ routing.SessionID, _, _ uint64) {}
+func (*Memory) Unhold(routing.RequestID)              {}
 
 // Claim has nothing to do: what this node knows is all there is.
 func (*Memory) Claim(routing.Row, routing.Claimed) bool { return false }

@@ -15,6 +15,7 @@ type op struct {
 	kind    opKind
 	session routing.SessionID
 	n       uint64
+	from    uint64               // opLeft
 	row     routing.Row          // opClaim, and the next
 	tell    routing.Claimed      // nil for nobody
 	state   *state               // opState, opBarrier
@@ -31,7 +32,7 @@ const (
 	opState
 	opUnhold
 	opEnd     // n is the epoch
-	opLeft    // likewise
+	opLeft    // likewise, the last of some
 	opHanded  // likewise
 	opNotice  // session is ""
 	opWait    // session is ""
@@ -242,9 +243,9 @@ func (r *Redis) Release(session routing.SessionID, n uint64) {
 
 // Left queues that this node has given a session up, unless a write of its time may
 // be missing.
-func (r *Redis) Left(session routing.SessionID, epoch uint64) {
+func (r *Redis) Left(session routing.SessionID, from, to uint64) {
 	if !r.lacking() {
-		r.push(op{kind: opLeft, session: session, n: epoch})
+		r.push(op{kind: opLeft, session: session, from: from, n: to})
 	}
 }
 

@@ -25,7 +25,8 @@ type mailbox struct {
 	sessions map[routing.SessionID]routing.SessionRow
 	open     map[routing.SessionID][]routing.Row
 	taken    map[routing.SessionID]uint64
-	removed  int // how often it was told so
+	removed  int    // how often it was told so
+	lets     func() // what it does then
 	given    []*routing.Reply
 
 	gone              []string // of Left: "<node> <boot> <member>"
@@ -85,6 +86,9 @@ func (m *mailbox) Removed() {
 	defer m.mu.Unlock()
 	m.removed++
 	m.sessions, m.open = nil, nil
+	if m.lets != nil {
+		m.lets()
+	}
 }
 
 func (m *mailbox) Reclaimed(id routing.SessionID, epoch uint64, held []*routing.Reply) {

@@ -179,6 +179,10 @@ func sleeper(t *testing.T, h Harness) {
 		must(t, a.Open(t.Context(), s))
 		a.mail.hold(s)
 	}
+	a.mail.lets = func() {
+		a.Left(s.ID, 1, 1)
+		a.Left(whole.ID, 1, 1)
+	}
 	boot := bootOf(t, h, "a")
 	a.wire.Cut()
 	eventually(t, "it is removed", func() bool {
@@ -193,9 +197,6 @@ func sleeper(t *testing.T, h Harness) {
 	a.End(s.ID)
 	a.wire.Heal()
 	eventually(t, "it is told", func() bool { removed, _, _, _ := a.mail.told(); return removed == 1 })
-	for _, s := range []routing.SessionRow{s, whole} {
-		a.Left(s.ID, 1)
-	}
 	eventually(t, "it is a node again", func() bool { return bootOf(t, h, "a") != "" })
 	if bootOf(t, h, "a") == boot {
 		t.Error("it is the same process")

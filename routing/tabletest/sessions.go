@@ -157,7 +157,7 @@ var sessions = []story{
 		for n := range uint64(3000) { // more than a pipeline takes
 			a.Claim(routing.Row{Session: s.ID, N: n + 1, Service: "orders"}, nil)
 		}
-		a.Left(s.ID, 1)
+		a.Left(s.ID, 1, 1)
 		eventually(t, "it is said", func() bool {
 			got, err := b.Look(t.Context(), s.ID)
 			if got.Left > 0 {
@@ -165,14 +165,49 @@ var sessions = []story{
 			}
 			return err == nil && got.Left == 1
 		})
-		b.Left(s.ID, 2)
-		a.Left(s.ID, 1)
-		eventually(t, "the later counts", func() bool { return h.Client.HGet(t.Context(), sessionKey(s), "left").Val() == "2" })
+		b.Left(s.ID, 2, 4)
+		a.Left(s.ID, 1, 1)
+		eventually(t, "the later counts", func() bool { return h.Client.HGet(t.Context(), sessionKey(s), "left").Val() == "4" })
 		b.End(s.ID)
-		b.Left(s.ID, 2)
+		b.Left(s.ID, 2, 4)
 		_, err = b.Resume(t.Context(), resumption(s)) // after all that is queued
 		want(t, "after its end", errors.Is(err, routing.ErrSessionGone), true)
 		want(t, "left of it", h.Client.Exists(t.Context(), sessionKey(s)).Val(), int64(0))
+	}},
+	// Nodes that had a session one after the other say that they have left it in any order:
+	// what later ones say counts once all before them have spoken.
+	{name: "left in another order", shared: true, tell: func(t *testing.T, h Harness) {
+		a := h.start(t, table.Options{Node: "a"})
+		for _, order := range [][][2]uint64{
+			{{1, 3}, {4, 4}, {5, 7}}, {{5, 7}, {4, 4}, {1, 3}}, {{4, 4}, {5, 7}, {1, 3}}, {{5, 7}, {4, 4}, {4, 4}, {1, 3}, {1, 3}}, {{4, 4}, {1, 3}, {5, 7}},
+			{{1, 1}, {5, 5}, {3, 3}, {7, 7}, {4, 4}, {6, 6}, {2, 2}},
+		} {
+			s := newSession()
+			must(t, a.Open(t.Context(), s))
+			said := make(map[uint64]bool)
+			for _, tenure := range order {
+				for epoch := tenure[0]; epoch <= tenure[1]; epoch++ {
+					said[epoch] = true
+				}
+				a.Left(s.ID, tenure[0], tenure[1])
+				must(t, a.Open(t.Context(), newSession())) // after all that is queued
+				whole := uint64(0)
+				for said[whole+1] {
+					whole++
+				}
+				got, err := a.Look(t.Context(), s.ID)
+				must(t, err)
+				want(t, fmt.Sprint("left, as was said ", order), got.Left, whole)
+			}
+			want(t, "what waits", h.Client.HGet(t.Context(), sessionKey(s), "behind").Val(), "")
+		}
+		s := newSession()
+		must(t, a.Open(t.Context(), s))
+		for epoch := uint64(100); epoch > 1; epoch -= 3 {
+			a.Left(s.ID, epoch, epoch)
+		}
+		must(t, a.Open(t.Context(), newSession()))
+		want(t, "no more than that waits", strings.Count(h.Client.HGet(t.Context(), sessionKey(s), "behind").Val(), ","), 7)
 	}},
 	// A node takes a session over and dies before it has told the old owner: the next
 	// one tells it, or the old one would keep what comes for the session.

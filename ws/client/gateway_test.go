@@ -205,7 +205,7 @@ func (*table) Unsubscribe(routing.Subscription) {}
 func (*table) Look(context.Context, routing.SessionID) (routing.Looked, error) {
 	return routing.Looked{}, nil
 }
-func (*table) Left(routing.SessionID, uint64) {}
+func (*table) Left(_ routing.SessionID, _, _ uint64) {}
 
 func (*table) Hold(_ context.Context, held []routing.Holding) []routing.Verdict {
 	verdicts := make([]routing.Verdict, len(held))
