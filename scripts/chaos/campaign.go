@@ -39,9 +39,10 @@ func (c *campaign) failed() error {
 type row struct {
 	fault string
 	verdict
-	waits  []time.Duration
-	silent time.Duration
-	failed error // something else went wrong
+	waits   []time.Duration
+	silent  time.Duration
+	returns []time.Duration // waits because of the returns of what was ended
+	failed  error           // something else went wrong
 }
 
 func (r *row) bad() bool { return r.failed != nil || r.broken() }
@@ -61,30 +62,21 @@ func (c *campaign) alone(ctx context.Context, f fault) {
 		c.rows = append(c.rows, row{fault: f.name, failed: err})
 		return
 	}
-	c.under(ctx, f.name, f.lasts, f.rude, func(h *history) (hits []hit, err error) {
+	c.under(ctx, f.name, f.lasts, f.rude, func(done *hits) error {
 		random := rand.New(rand.NewPCG(c.o.seed, uint64(len(c.rows))))
-		w := &world{cluster: c.cluster, ctx: ctx, random: random, history: h}
+		w := &world{cluster: c.cluster, ctx: ctx, random: random, hits: done}
 		for round := range f.rounds {
 			w.sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
-			w.struck = func(nodes ...*node) { hits = append(hits, strikeAt(h, nodes)) }
 			if err := f.strike(w, round); err != nil {
-				return hits, err
+				return err
 			}
 			w.sleep(calm)
 			if ctx.Err() != nil {
-				return hits, ctx.Err()
+				return ctx.Err()
 			}
 		}
-		return hits, nil
+		return nil
 	})
-}
-
-func strikeAt(h *history, nodes []*node) hit {
-	at := hit{at: h.now()}
-	for _, n := range nodes {
-		at.nodes = append(at.nodes, n.name)
-	}
-	return at
 }
 
 // mixed does faults at random, two at a time where they do not concern the same
@@ -96,19 +88,15 @@ func (c *campaign) mixed(ctx context.Context, some []fault, d time.Duration) {
 		c.rows = append(c.rows, row{fault: name, failed: err})
 		return
 	}
-	c.under(ctx, name, 20*time.Second, "", func(h *history) (hits []hit, err error) {
+	c.under(ctx, name, 20*time.Second, "", func(done *hits) (err error) {
 		var mu sync.Mutex
 		end := time.Now().Add(d)
 		var lanes sync.WaitGroup
 		for lane := range uint64(2) {
 			lanes.Go(func() {
 				random := rand.New(rand.NewPCG(c.o.seed, 1000+lane))
-				w := &world{cluster: c.cluster, ctx: ctx, random: random, history: h, struck: func(nodes ...*node) {
-					mu.Lock()
-					defer mu.Unlock()
-					hits = append(hits, strikeAt(h, nodes))
-				}}
-				for time.Now().Before(end) && ctx.Err() == nil && !h.full() {
+				w := &world{cluster: c.cluster, ctx: ctx, random: random, hits: done}
+				for time.Now().Before(end) && ctx.Err() == nil && !done.history.full() {
 					w.sleep(time.Duration(random.IntN(4000)) * time.Millisecond)
 					f, round := some[random.IntN(len(some))], random.IntN(len(c.cluster.nodes))
 					if f.rude != "" || f.long || f.lasts > 10*time.Second {
@@ -128,7 +116,7 @@ func (c *campaign) mixed(ctx context.Context, some []fault, d time.Duration) {
 			})
 		}
 		lanes.Wait()
-		return hits, err
+		return err
 	})
 }
 
@@ -143,7 +131,7 @@ func exclusively(w *world, f fault, round int) error {
 }
 
 // under puts load on the cluster, does something to it, judges, and adds a row.
-func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, rude manners, do func(*history) ([]hit, error)) {
+func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, rude manners, do func(*hits) error) {
 	h := newHistory(c.o.history, c.next)
 	c.next += c.o.sessions + strangers
 	c.services.history.Store(h)
@@ -159,7 +147,8 @@ func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, 
 		time.Sleep(coldStart)
 	}
 	time.Sleep(warmUp)
-	hits, err := do(h)
+	done := &hits{history: h}
+	err = do(done)
 	if err == nil {
 		err = c.cluster.heal(ctx)
 	}
@@ -174,8 +163,12 @@ func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, 
 	r.failed = err
 	r.verdict = judge(events, max(margin, longestAway(events)+c.o.slack))
 	all := trials(events)
-	for _, at := range hits {
-		back := recoverFrom(events, all, at)
+	for i, at := range done.all {
+		back := recoverFrom(events, all, done, i)
+		if at.returns {
+			r.returns = append(r.returns, back.waits...)
+			continue
+		}
 		r.waits = append(r.waits, back.waits...)
 		r.silent = max(r.silent, back.silent)
 	}

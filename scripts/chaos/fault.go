@@ -43,9 +43,7 @@ type world struct {
 	*cluster
 	ctx    context.Context
 	random *rand.Rand
-	struck func(nodes ...*node) // to be called when the fault begins; no nodes for all
-
-	history *history
+	*hits
 }
 
 // node is the one that a round is about.
@@ -56,6 +54,22 @@ func (w *world) sleep(d time.Duration) {
 	case <-w.ctx.Done():
 	case <-time.After(d):
 	}
+}
+
+// bringBack starts nodes that a fault has ended, and waits until they are ready.
+func (w *world) bringBack(nodes ...*node) error {
+	w.returned(nodes...)
+	for _, n := range nodes {
+		if err := n.start(); err != nil {
+			return err
+		}
+	}
+	for _, n := range nodes {
+		if err := n.awaitReady(w.ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // onNode makes a fault of one node out of what is done to it.

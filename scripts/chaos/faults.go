@@ -37,10 +37,7 @@ func wait(w *world) error { w.sleep(thinDeaf + 4*time.Second); return nil }
 func killNode(w *world, n *node) error {
 	n.process.kill()
 	w.sleep(3 * time.Second)
-	if err := n.start(); err != nil {
-		return err
-	}
-	return n.awaitReady(w.ctx)
+	return w.bringBack(n)
 }
 
 // unheard keeps what a node tells its clients on its way, for longer than it takes
@@ -56,10 +53,7 @@ func killUnheard(w *world, n *node) error {
 	n.clients.reset()
 	n.clients.restore()
 	w.sleep(3 * time.Second)
-	if err := n.start(); err != nil {
-		return err
-	}
-	return n.awaitReady(w.ctx)
+	return w.bringBack(n)
 }
 
 func freezeNode(d time.Duration) func(*world, *node) error {

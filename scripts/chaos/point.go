@@ -119,22 +119,15 @@ func firstToEnd(w *world, some []*node) (*node, error) {
 	return nil, errNobodyCame
 }
 
-// revive starts what has ended.
+// revive brings back what has ended.
 func (w *world) revive() error {
+	var ended []*node
 	for _, n := range w.nodes {
-		if n.process.lives() {
-			continue
-		}
-		if err := n.start(); err != nil {
-			return err
+		if !n.process.lives() {
+			ended = append(ended, n)
 		}
 	}
-	for _, n := range w.nodes {
-		if err := n.awaitReady(w.ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.bringBack(ended...)
 }
 
 // lots numbers the lots that are drawn.

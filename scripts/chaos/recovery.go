@@ -5,27 +5,19 @@ import (
 	"time"
 )
 
-// hit is a fault that was done: when it began, and to which nodes.
-type hit struct {
-	at    time.Duration // on the history's clock
-	nodes []string      // nil for all
-}
-
 // recovery is how long clients waited for replies because of a fault.
 type recovery struct {
 	waits  []time.Duration // of each session that was affected: the longest that one of its requests waited
 	silent time.Duration   // the longest time in which none of them got an outcome
 }
 
-// aftermath is how long after a hit requests are looked at.
-const aftermath = 15 * time.Second
-
-// recoverFrom measures what a hit did to the sessions that were on the nodes at that
-// moment: of the requests that were open then, or came in the aftermath, how long
-// each waited for its outcome, counted from the hit where it is older. Requests
-// that are slow by themselves do not count, nor those that went down with their node,
-// which nobody can answer. all are the trials of events.
-func recoverFrom(events []event, all []*trial, h hit) (r recovery) {
+// recoverFrom measures what the i-th hit did to the sessions that were on its nodes at that
+// moment, or on any where it is a return: of the requests that were open then, or came in
+// the aftermath, how long each waited for its outcome, counted from the hit where it is
+// older. Requests that are slow by themselves do not count, nor those that went down with
+// their node, which nobody can answer. all are the trials of events.
+func recoverFrom(events []event, all []*trial, done *hits, i int) (r recovery) {
+	h, until := done.all[i], done.until(i)
 	affected := sessionsOn(events, h)
 	longest := make(map[int]time.Duration)
 	last := h.at
@@ -34,7 +26,7 @@ func recoverFrom(events []event, all []*trial, h hit) (r recovery) {
 			continue
 		}
 		began, ended := max(t.sent.At, h.at), t.outcomes[0].At
-		if ended > h.at && began < h.at+aftermath {
+		if ended > h.at && began < until {
 			longest[t.call.Client] = max(longest[t.call.Client], ended-began)
 		}
 	}
@@ -44,7 +36,7 @@ func recoverFrom(events []event, all []*trial, h hit) (r recovery) {
 	slices.Sort(r.waits)
 	for i := range events {
 		e := &events[i]
-		if e.Kind != outcome || !affected[e.Client] || e.At < h.at || e.At > h.at+aftermath {
+		if e.Kind != outcome || !affected[e.Client] || e.At < h.at || e.At > until {
 			continue
 		}
 		r.silent = max(r.silent, e.At-last)
@@ -62,7 +54,7 @@ func sessionsOn(events []event, h hit) map[int]bool {
 			break
 		}
 		if e.Kind == opened || e.Kind == resumed {
-			affected[e.Client] = h.nodes == nil || slices.Contains(h.nodes, e.Node)
+			affected[e.Client] = h.returns || h.concerns([]string{e.Node})
 		}
 	}
 	return affected

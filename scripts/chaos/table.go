@@ -12,22 +12,23 @@ import (
 // writeTable writes the report, in Markdown.
 func writeTable(out io.Writer, rows []row) {
 	fmt.Fprintln(out, "| fault | requests | replies | parts | kept, waits, pushes | lost | wrong | surfaced twice | unsure | duplicates on the wire "+
-		"| waited because of it: p50 | p99 | max | longest silence | what clients saw |")
-	fmt.Fprintln(out, "|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
+		"| waited because of it: p50 | p99 | max | longest silence | waited at its return: p50, p99, max | what clients saw |")
+	fmt.Fprintln(out, "|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|---|")
 	for _, r := range rows {
 		slices.Sort(r.waits)
+		slices.Sort(r.returns)
 		saw := words(r.words)
 		if r.failed != nil {
 			saw += "; FAILED: " + r.failed.Error()
 		}
-		fmt.Fprintf(out, "| %s | %d | %d | %d | %d, %d, %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n",
+		fmt.Fprintf(out, "| %s | %d | %d | %d | %d, %d, %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s | %s |\n",
 			r.fault, r.requests, r.replies, r.parts, r.kept, r.byEvent, r.pushes, len(r.lost), len(r.wrong), len(r.twice), r.unsure, r.duplicates,
-			r.waited(0.5), r.waited(0.99), r.waited(1), r.silence(), saw)
+			waited(r.waits, 0.5), waited(r.waits, 0.99), waited(r.waits, 1), r.silence(), r.returned(), saw)
 	}
 	fmt.Fprint(out, "\nUnsure: the client was neither told accepted nor given a reply, and was told that nobody knows, though a service had "+
 		"answered, or none ever got the request. Waited: of each session on the nodes concerned, the longest that a request waited for its outcome which was "+
-		"open at the fault or made in the 15 s after it, counted from the fault at the earliest; what no service ever got is not counted. Silence: the longest that "+
-		"all these sessions together got nothing. Times in ms.\n")
+		"open at the fault or made in the 15 s after it, but before a killed node is started again, counted from the fault at the earliest; what no service ever got is not counted. Silence: the longest that "+
+		"all these sessions together got nothing. At its return: the same of all sessions from when killed nodes are started again, and so get partitions back, until the next fault. Times in ms.\n")
 }
 
 // words lists outcomes, the most frequent first.
@@ -39,12 +40,20 @@ func words(count map[string]int) string {
 	return strings.Join(names, ", ")
 }
 
-// waited is a quantile of the waits, blank where none was measured.
-func (r *row) waited(q float64) string {
-	if len(r.waits) == 0 {
+// waited is a quantile of sorted waits, blank where none was measured.
+func waited(waits []time.Duration, q float64) string {
+	if len(waits) == 0 {
 		return ""
 	}
-	return ms(quantile(r.waits, q))
+	return ms(quantile(waits, q))
+}
+
+// returned is how long was waited when what a fault had ended was started again.
+func (r *row) returned() string {
+	if len(r.returns) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s, %s, %s", waited(r.returns, 0.5), waited(r.returns, 0.99), waited(r.returns, 1))
 }
 
 func (r *row) silence() string {
