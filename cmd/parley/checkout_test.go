@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -222,8 +224,8 @@ func TestReadYourOwnWrite(t *testing.T) {
 }
 
 // Callers wait at a node for an order that is not there yet, and the node is stopped. Over
-// HTTP they are told at once to ask elsewhere; who waits by a client notices nothing, and
-// has the order when another node has it.
+// HTTP they are told at once to ask elsewhere; who waits by a client, in Go or JavaScript,
+// notices nothing, and has the order when another node has it.
 func TestReadersOutliveADrain(t *testing.T) {
 	c := checkoutCluster(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -241,6 +243,17 @@ func TestReadersOutliveADrain(t *testing.T) {
 			t.Errorf("on a socket: %v: %s", err, got.Result)
 		}
 	})
+	waiting := 1.0
+	if dir := os.Getenv("PARLEY_TEST_OTHERS"); dir != "" {
+		waiting++
+		script := copyInto(t, dir, "waiting.mjs")
+		reading.Go(func() {
+			page := exec.CommandContext(ctx, "node", script, "../../web/client/parley.js", "o-1", leaves.url+"/ws", stays.url+"/ws")
+			if out, err := page.CombinedOutput(); err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), "-"+stays.name) {
+				t.Errorf("in JavaScript: %v: %s", err, out)
+			}
+		})
+	}
 	told := make(chan time.Time, 1)
 	reading.Go(func() {
 		got, err := leaves.ask(ctx, "GET", "/services/status/o-1?until=decided", "", "Prefer: wait=45")
@@ -248,7 +261,7 @@ func TestReadersOutliveADrain(t *testing.T) {
 			t.Errorf("over HTTP: %d %v: %s", got.status, err, got.body)
 		}
 	})
-	leaves.await(t, "waited at", func() bool { return leaves.metric(t, "parley_open_requests") == 1 })
+	leaves.await(t, "waited at", func() bool { return leaves.metric(t, "parley_open_requests") == waiting })
 	time.Sleep(100 * time.Millisecond) // the call over HTTP is no request that is counted
 	stopped := time.Now()
 	leaves.signal(syscall.SIGTERM)
