@@ -47,11 +47,12 @@ type row struct {
 
 func (r *row) bad() bool { return r.failed != nil || r.broken() }
 
-// warmUp is how long load goes on before a fault, coldStart before the first one under
-// full load, when no server has compiled or cached anything, and calm after one.
+// warmUp is how long load goes on before a fault, coldStart before the first one where
+// there are several brokers, when none of them has compiled or cached anything, and calm
+// after one.
 const (
 	warmUp    = 2 * time.Second
-	coldStart = 10 * time.Second
+	coldStart = 20 * time.Second
 	calm      = 3 * time.Second
 )
 
@@ -143,7 +144,7 @@ func (c *campaign) under(ctx context.Context, name string, lasts time.Duration, 
 		c.rows = append(c.rows, r)
 		return
 	}
-	if c.o.full && len(c.rows) == 0 {
+	if c.o.brokers > 1 && len(c.rows) == 0 {
 		time.Sleep(coldStart)
 	}
 	time.Sleep(warmUp)
