@@ -58,25 +58,37 @@ func (r *Router) resumeOnce(ctx context.Context, o ResumeSession) (s *Session, m
 	if s, err = r.expect(o); err != nil {
 		return nil, missing, err
 	}
-	hash := sha256.Sum256([]byte(o.Secret))
-	got, failed := r.table.Resume(ctx, Resumption{ID: o.ID, Subject: o.Caller.Name(), Secret: hash[:]})
-	if failed == nil {
+	got, err := r.takeOver(ctx, o)
+	if err == nil {
 		Pass(PointResumed)
 		var look bool
 		if missing, look, err = s.attach(o, got); look {
 			missing = s.lookAgain(ctx, got.Epoch, missing.IDs, o.Streams)
 		}
-	} else if errors.Is(failed, ErrSessionGone) {
-		err = refuse(SessionGone, false, "the session has expired, or is not yours")
-	} else {
-		r.log.Warn("session cannot be resumed now", "session", string(o.ID), "err", failed)
-		err = refuse(Unavailable, true, "sessions cannot be resumed at the moment")
 	}
 	if err != nil {
 		s.giveUp()
 		return nil, Missing{}, err
 	}
 	return s, missing, nil
+}
+
+// takeOver has the table give this node the session. While that cannot be, it is logged once.
+func (r *Router) takeOver(ctx context.Context, o ResumeSession) (Resumed, *Error) {
+	hash := sha256.Sum256([]byte(o.Secret))
+	got, err := r.table.Resume(ctx, Resumption{ID: o.ID, Subject: o.Caller.Name(), Secret: hash[:]})
+	switch {
+	case err == nil:
+		if r.stuck.Load() && r.stuck.CompareAndSwap(true, false) {
+			r.log.Info("sessions are resumed again")
+		}
+		return got, nil
+	case errors.Is(err, ErrSessionGone):
+		return got, refuse(SessionGone, false, "the session has expired, or is not yours")
+	case r.stuck.CompareAndSwap(false, true):
+		r.log.Warn("sessions cannot be resumed now", "session", string(o.ID), "err", err)
+	}
+	return got, refuse(Unavailable, true, "sessions cannot be resumed at the moment")
 }
 
 // expect finds the session, or files one that is resuming: from the moment that

@@ -1,11 +1,14 @@
 package routing
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -204,6 +207,30 @@ func TestTooMuchUnacknowledged(t *testing.T) {
 		}
 		_, c, _ := resume(t, a, s)
 		want(t, "delivered again", bodies(c), []string{"0:1", "1:2", "2:3", "3:4", "4:5"})
+	})
+}
+
+// That the table gives nobody a session is told once, however many ask, and again when it does.
+func TestResumesAreStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		w := newWorld()
+		w.log = slog.New(slog.NewTextHandler(&lines, nil))
+		a, _ := w.start(t, "a", &topic{}, Limits{})
+		b, _ := w.start(t, "b", &topic{}, Limits{})
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		for range 2 {
+			w.sever("b")
+			for range 3 {
+				_, _, err := b.Resume(t.Context(), ResumeSession{ID: s.id, Secret: s.secret, Sink: &client{}})
+				want(t, "while it is cut off", err.Word, Unavailable)
+			}
+			w.restore("b")
+			resume(t, b, s)
+			resume(t, b, s)
+		}
+		want(t, "told that they cannot", strings.Count(lines.String(), "sessions cannot be resumed now"), 2)
+		want(t, "and can", strings.Count(lines.String(), "sessions are resumed again"), 2)
 	})
 }
 

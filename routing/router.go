@@ -89,6 +89,7 @@ type Router struct {
 	waiting   atomic.Int64 // bytes of streams that wait for clients to be ready
 	brakes    brakes
 	gained    atomic.Bool               // partitions have come since the last Deliver
+	stuck     atomic.Bool               // no session can be resumed, which has been logged
 	behind    atomic.Pointer[time.Time] // when partitions came, while what their former owners sent has not; nil: it has
 	strangers chan *Reply               // replies for other nodes, on their way to the table
 	afield    afield                    // of these and those, pushes
