@@ -11,6 +11,9 @@ func (s *Session) deliver(e early, path Path) {
 
 func (s *Session) deliverLocked(e early, path Path) {
 	_, n, _ := e.ID.Split()
+	if isPush(n) {
+		e.epoch = max(e.epoch, s.earlyPushLocked())
+	}
 	switch {
 	case s.state == resuming:
 		s.early = append(s.early, e)

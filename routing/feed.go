@@ -268,6 +268,9 @@ func (s *Session) takePushLocked(reply *Reply, path Path) {
 	e := earlyPush{unacked{n: n, from: reply.From, since: now, at: now, bytes: len(reply.Body) + pushOverhead}, path}
 	e.Delivery = Delivery{ID: reply.ID, Reply: reply}
 	p := s.pastLocked(reply.From)
+	if next := p.behind(reply.From.Offset); next < len(p.ahead) {
+		e.since = p.ahead[next].since // those are not to be held before it
+	}
 	if s.missesPushLocked(p, reply) || s.feeds.waits > 0 && s.crowdedLocked() {
 		s.keepPushLocked(p, e)
 		return

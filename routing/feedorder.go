@@ -20,14 +20,19 @@ import (
 // Of the first one after a take-over nobody here knows whether the client has its
 // predecessor: it waits until the table says that all has come which former owners had
 // ([Relay].Inherited). So does one of which its reader knows no predecessor. What has come
-// by then goes out by its place, and from then on the predecessor tells.
+// by then goes out by its place, and from then on the predecessor tells. Nor does it pass one
+// by that waits for a take-over of which its node has not heard yet (Session.early).
 //
-// What a node sends through the table for a session it does not overtake itself, and it has
-// not handed all on before that has arrived (Router.afield). A partition that comes to a node waits for what stands in that node's
-// inbox ([Router.CatchUp]).
+// What a node sends through the table for a session it does not overtake itself. All of it
+// goes in one line (Router.relay): what a session leaves behind goes first, and a push that
+// has set out before its session came here is given to it, behind what it has. So when a node
+// dies with a push that has come no further, no newer one of the session has either: they
+// are read again together. Nor has a node handed all on before that has arrived
+// (Router.afield). A partition that comes to a node waits for what stands in that node's inbox
+// ([Router.CatchUp]).
 //
 // A push that waits is in the place that it came from, and is held after Limits.Patience,
-// like any that is not acknowledged. It waits no longer than Limits.FeedGap, and only as long as
+// like any that is not acknowledged; one that comes before it then, no later than that. It waits no longer than Limits.FeedGap, and only as long as
 // no more wait than may be unacknowledged (Limits.Unacked). Whatever comes later than that,
 // behind newer ones, is delivered all the same. When many have waited, they go out as fast as
 // the client takes them, and what comes meanwhile waits behind them.
@@ -38,6 +43,15 @@ type earlyPush struct {
 	path Path
 }
 
+// behind answers where those begin that wait behind an offset.
+func (p *past) behind(offset int64) int {
+	at := slices.IndexFunc(p.ahead, func(e earlyPush) bool { return e.from.Offset > offset })
+	if at < 0 {
+		return len(p.ahead)
+	}
+	return at
+}
+
 // missesPushLocked tells whether an event that stands before this one has not come, or may
 // not have.
 func (s *Session) missesPushLocked(p *past, push *Reply) bool {
@@ -46,7 +60,7 @@ func (s *Session) missesPushLocked(p *past, push *Reply) bool {
 		return true
 	case push.After > 0 && p.known:
 		return push.After-1 > p.highest
-	case s.inherits != nil:
+	case s.inherits != nil, s.earlyPushLocked() > s.epoch:
 		return true
 	}
 	return push.After == 0 && s.router.behind.Load() != nil
@@ -54,11 +68,7 @@ func (s *Session) missesPushLocked(p *past, push *Reply) bool {
 
 // keepPushLocked keeps a push until those have come that stand before it.
 func (s *Session) keepPushLocked(p *past, e earlyPush) {
-	at := slices.IndexFunc(p.ahead, func(other earlyPush) bool { return other.from.Offset > e.from.Offset })
-	if at < 0 {
-		at = len(p.ahead)
-	}
-	p.ahead = slices.Insert(p.ahead, at, e)
+	p.ahead = slices.Insert(p.ahead, p.behind(e.from.Offset), e)
 	f := s.feeds
 	s.waits++
 	f.waits++

@@ -82,12 +82,16 @@ func (f *eventReader) back(at *Router, s *Session) *Session {
 // A subscriber's socket drops, or its node is killed, or its partition moves, again and
 // again: every event comes, in order.
 func TestEventsStayInOrder(t *testing.T) {
+	all := []uint64{
+		254,  // a reader died that had sent on what it had read since a session left, and not what it had before
+		1092, // a node said that it had handed all on, and was about to have more held
+	}
+	from, to := seeds(100)
+	for seed := from; seed < to; seed++ {
+		all = append(all, seed)
+	}
 	for _, kind := range []string{"fast", "slow"} {
-		from, to := seeds(100)
-		for seed := from; seed <= to; seed++ {
-			if seed == to {
-				seed = 1092 // a node said that it had handed all on, and was about to have more held
-			}
+		for _, seed := range all {
 			t.Run(fmt.Sprintf("%s %d", kind, seed), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { follows(t, seed, kind == "slow") })
 			})
@@ -245,6 +249,53 @@ func TestEventThatDoesNotCome(t *testing.T) {
 		s.Ack(c, 5)
 		synctest.Wait()
 		want(t, "held", w.held(s.ID()), 0)
+	})
+}
+
+// An event that comes late is held as soon as one that has waited for it: were that held
+// alone when the node dies, it would be with the next one before the late event is read again.
+func TestLateEventIsHeldWithThoseBehindIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, _ := w.start(t, "a", &topic{ack: true}, Limits{})
+		a.feeds["orders.events"] = nil
+		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		if e := subscribed(t, s, orderEvents); e != nil {
+			t.Fatal(e)
+		}
+		all := asTold(s.ID(), &Trail{}, &partition{}, 1, 2, 3)
+		a.Deliver(t.Context(), []*Reply{all[0], all[2]})
+		time.Sleep(4 * time.Second)
+		a.Deliver(t.Context(), []*Reply{all[1]})
+		want(t, "at first", w.held(s.ID()), 0)
+		time.Sleep(1100 * time.Millisecond)
+		want(t, "held", w.held(s.ID()), 3)
+	})
+}
+
+// An event is for a take-over that its session waits for. One that is read behind it does
+// not overtake it, and where the session is not taken over they go on together.
+func TestEventAheadOfATakeOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s, c := newSubscriber(t, Limits{}, true)
+		var routed []int64
+		b.cluster.judge = func(replies []*Reply) []Verdict {
+			for _, r := range replies {
+				routed = append(routed, r.From.Offset)
+			}
+			return judgements(Verdict{Fate: Relayed})(replies)
+		}
+		s.since = 1
+		s.inheritLocked()
+		b.deliver(t, b.push(s, 3, "3"))
+		s.resumers++
+		s.deliver(early{Reply: b.push(s, 1, "1"), epoch: 2}, PathHome)
+		b.deliver(t, b.push(s, 2, "2"))
+		s.inherited(s.inherits, nil)
+		want(t, "at once", pushed(c), nil)
+		s.giveUp()
+		synctest.Wait()
+		want(t, "routed", routed, []int64{1, 2})
 	})
 }
 

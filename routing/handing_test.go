@@ -3,6 +3,7 @@ package routing
 import (
 	"context"
 	"crypto/sha256"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,4 +110,124 @@ func TestHandingsAreOne(t *testing.T) {
 	}
 	want(t, "then", table.log, []string{"handed over 4"})
 	want(t, "left", len(r.handings.of), 0)
+}
+
+// losing is the cluster of the tests below: the node a reads events that a session follows
+// whose client is away, and dies once it has relayed the one at an offset; c reads them
+// then, from what is committed on.
+type losing struct {
+	*world
+	nodes  []*Router
+	takes  *atomic.Int64
+	kill   func()
+	client *eventReader
+	events *eventLog
+}
+
+func lose(t *testing.T, dies int64) (l losing, s *Session) {
+	l = losing{world: newWorld(), client: &eventReader{t: t, sink: &client{}, had: make(map[int64]bool), newest: -1}}
+	l.takes = thinker(l.world)
+	l.deaf = map[NodeID]bool{"a": true}
+	l.fatal = func(r *Reply) bool { return r.From.Topic == orderEvents.Topic && r.From.Offset == dies }
+	for _, name := range []NodeID{"a", "b", "c"} {
+		r, kill := l.start(t, name, &topic{ack: true}, Limits{Strangers: 1})
+		r.feeds[orderEvents.Topic] = nil
+		if l.nodes = append(l.nodes, r); name == "a" {
+			l.kill = kill
+		}
+	}
+	s, _ = l.nodes[0].Open(t.Context(), OpenSession{Sink: l.client.sink, Acks: true})
+	if err := subscribed(t, s, orderEvents); err != nil {
+		t.Fatal(err)
+	}
+	s.Detach(l.client.sink)
+	l.events = &eventLog{session: s.id}
+	for range 5 {
+		l.events.write()
+	}
+	return l, s
+}
+
+// allCome has another node read on, and all events come, in their order, to a session at b.
+func (l *losing) allCome(t *testing.T, s *Session) {
+	t.Helper()
+	time.Sleep(100 * time.Millisecond)
+	l.kill()
+	l.bury("a")
+	time.Sleep(time.Second)
+	l.mu.Lock()
+	l.fatal = nil
+	l.mu.Unlock()
+	l.events.move(l.nodes[2])
+	l.events.consume(l.nodes[2], 5)
+	time.Sleep(time.Second)
+	l.client.read()
+	want(t, "events", len(l.client.had), 5)
+	s.Ack(l.client.sink, l.client.seq)
+	synctest.Wait()
+	want(t, "settled", l.events.done, []bool{true, true, true, true, true})
+}
+
+// A node reads events, loses a session that follows them to another node, and dies while it
+// hands on what it had. Whatever has got through by then, the events come in order: one that
+// it has read since is not sent before those that it had.
+func TestReaderDiesWhileItHandsOn(t *testing.T) {
+	for dies := range int64(4) {
+		synctest.Test(t, func(t *testing.T) {
+			l, s := lose(t, dies)
+			l.events.consume(l.nodes[0], 3)
+			s = l.client.back(l.nodes[1], s)
+			l.takes.Store(int64(10 * time.Millisecond))
+			l.nodes[0].Deliver(t.Context(), []*Reply{{ID: RequestID(newSessionID()) + ".1"}}) // it is busy with this
+			time.Sleep(time.Millisecond)
+			l.nodes[0].TakenOver(s.id, s.epoch)
+			l.events.consume(l.nodes[0], 1)
+			l.allCome(t, s)
+		})
+	}
+}
+
+// A session comes to the node that reads its events while one of them is on its way to
+// where it was, and has left again, which that node has not heard of, before the next is
+// sent. That one does not overtake the first.
+func TestReaderDiesWithASessionThatWasThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, s := lose(t, 1)
+		a, b := l.nodes[0], l.nodes[1]
+		s = l.client.back(b, s)
+		a.TakenOver(s.id, s.epoch)
+		synctest.Wait()
+		l.takes.Store(int64(10 * time.Millisecond))
+		l.events.consume(a, 1)
+		time.Sleep(time.Millisecond)
+		l.takes.Store(0)
+		s = l.client.back(a, s)
+		s.Detach(l.client.sink)
+		l.takes.Store(int64(10 * time.Millisecond))
+		time.Sleep(10 * time.Millisecond) // the table has found the session at a, and not said so yet
+		l.takes.Store(0)
+		l.events.consume(a, 1)
+		s = l.client.back(b, s)
+		l.allCome(t, s)
+	})
+}
+
+// The table's word that a node has a session was lost, so that an event which it reads is to
+// be held. Before it is, the session goes elsewhere: the next event does not overtake it.
+func TestReaderDiesWithoutTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, s := lose(t, 1)
+		a, b := l.nodes[0], l.nodes[1]
+		s = l.client.back(b, s)
+		a.TakenOver(s.id, s.epoch)
+		synctest.Wait()
+		l.grant("a", s)
+		l.takes.Store(int64(10 * time.Millisecond))
+		l.events.consume(a, 1)
+		time.Sleep(25 * time.Millisecond) // the table is asked to hold it
+		l.takes.Store(0)
+		s = l.client.back(b, s)
+		l.events.consume(a, 1)
+		l.allCome(t, s)
+	})
 }

@@ -48,7 +48,7 @@ func (r *Router) holdBatch(ctx context.Context, batch []Holding) (failed []Holdi
 		switch {
 		case v.Fate == Failed:
 			failed, why = append(failed, h), v.Err
-		case v.Fate == Moved && s != nil && !h.stray && (defectResumeUnfenced || s.holdAgain(h)):
+		case v.Fate == Moved && s != nil && (defectResumeUnfenced || s.holdAgain(h)):
 		case v.Fate == Moved:
 			r.reroute(h.Reply)
 		case v.Fate == Dropped:
@@ -61,9 +61,6 @@ func (r *Router) holdBatch(ctx context.Context, batch []Holding) (failed []Holdi
 			s.held(h, v.Fate == Held)
 		default:
 			h.Reply.done()
-		}
-		if h.stray && v.Fate != Failed {
-			r.afield.went(h.Reply)
 		}
 	}
 	return failed, why

@@ -88,7 +88,7 @@ func (s *Session) takeEarlyLocked(e early) {
 // aheadLocked tells whether the table has given this node the session anew, by a
 // take-over that it does not know of yet. Other nodes may have had the session in
 // between, and made requests that it cannot know: replies wait for the client that
-// has asked for the session, or are held for the next one.
+// has asked for the session, or are routed, and held for the next one.
 func (s *Session) aheadLocked(e early) bool {
 	switch {
 	case e.epoch <= s.epoch:
@@ -96,10 +96,27 @@ func (s *Session) aheadLocked(e early) bool {
 	case s.resumers > 0:
 		s.early = append(s.early, e)
 	default:
-		s.router.afield.goes(e.Reply)
-		s.router.holds.put(Holding{Session: s.id, Epoch: e.epoch, Reply: e.Reply, stray: true})
+		s.router.reroute(e.Reply)
 	}
 	return true
+}
+
+// earlyPushLocked is the epoch that the newest push waits for which came early, 0 where none
+// does. Those behind it wait too: they are not to overtake it.
+func (s *Session) earlyPushLocked() uint64 {
+	for _, e := range slices.Backward(s.early) {
+		if _, n, _ := e.ID.Split(); isPush(n) {
+			return e.epoch
+		}
+	}
+	return 0
+}
+
+// takes tells whether it can be given a reply for an epoch, as aheadLocked has it.
+func (s *Session) takes(epoch uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state != live || epoch <= s.epoch || s.resumers > 0
 }
 
 // tooEarlyLocked keeps a reply to a request that may yet be known, and tells whether

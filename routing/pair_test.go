@@ -31,6 +31,7 @@ type world struct {
 	graves   map[*Router]map[int64]*Reply // of the dead, whose inboxes nobody has routed again
 	slow     func() time.Duration         // how long something stands in an inbox; nil: no time
 	thinks   func() time.Duration         // how long the table takes to hear, and to answer
+	fatal    func(relayed *Reply) bool    // whether its node dies of it; nil: of none
 	log      *slog.Logger                 // of nodes that are started from now on; nil for none
 }
 
@@ -315,6 +316,9 @@ func (v view) routeOne(r *Reply, aside bool) Verdict {
 	}
 	v.inbox[e.owner][v.relayed] = reply
 	number := v.relayed
+	if v.fatal != nil && v.fatal(r) {
+		v.dead.Store(true)
+	}
 	v.mu.Unlock()
 	v.post(owner, func() {
 		v.mu.Lock()

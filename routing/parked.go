@@ -27,6 +27,8 @@ func (p *parked) waits() bool { return p.stuck || p.full() }
 
 func (p *parked) full() bool { return p.count >= p.limit }
 
+func (p *parked) has(session SessionID) bool { return len(p.of[session]) > 0 }
+
 func (p *parked) due() bool { return p.count > 0 && !time.Now().Before(p.next) }
 
 func (p *parked) put(replies ...*Reply) {
@@ -51,7 +53,7 @@ func (p *parked) join(batch []*Reply) (rest []*Reply) {
 	rest = batch[:0]
 	for _, reply := range batch {
 		session, _, _ := reply.ID.Split()
-		if _, ok := p.of[session]; ok {
+		if p.has(session) {
 			p.put(reply)
 		} else {
 			rest = append(rest, reply)

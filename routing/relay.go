@@ -2,6 +2,9 @@ package routing
 
 import (
 	"context"
+	"iter"
+	"math"
+	"slices"
 	"time"
 )
 
@@ -61,35 +64,17 @@ func (r *Router) DeliverRelayed(replies []*Reply) {
 	}
 }
 
-// reroute sends a reply that is here to wherever its session is. It does not
-// block; what waits is bounded by the sessions that had it.
+// reroute sends a reply that is here to wherever its session is, before all that this node
+// consumes for that session from now on. It does not block; what waits is bounded by the
+// sessions that had it.
 func (r *Router) reroute(reply *Reply) {
 	r.afield.goes(reply)
 	r.astray.put(reply)
 }
 
-// forward hands the replies that have to be routed anew to the relay, until ctx ends.
-func (r *Router) forward(ctx context.Context) {
-	for {
-		select {
-		case <-r.astray.wakeup:
-		case <-ctx.Done():
-			return
-		}
-		for batch := r.astray.take(relayBatch); len(batch) > 0; batch = r.astray.take(relayBatch) {
-			for _, reply := range batch {
-				select {
-				case r.strangers <- reply:
-				case <-ctx.Done():
-					return
-				}
-			}
-		}
-	}
-}
-
-// relay routes strangers until ctx ends. What cannot be routed yet is parked, so that
-// the order of each request's replies is kept, and no session waits for another.
+// relay routes strangers, and what has gone astray, until ctx ends. What cannot be routed
+// yet is parked, so that the order of each request's replies is kept, and no session waits
+// for another.
 func (r *Router) relay(ctx context.Context) {
 	p := newParked(r.limits.Strangers)
 	for {
@@ -98,26 +83,24 @@ func (r *Router) relay(ctx context.Context) {
 			return
 		}
 		r.eased()
-		if batch = p.join(batch); len(batch) > 0 {
-			r.try(ctx, p, batch)
-		}
+		r.tryAll(ctx, p, slices.Chunk(batch, relayBatch))
 		if p.due() {
-			r.tryAgain(ctx, p)
+			p.rest(r.tryAll(ctx, p, slices.Values(p.take())))
 		}
 	}
 }
 
-// tryAgain routes what is parked, up to where the table is away.
-func (r *Router) tryAgain(ctx context.Context, p *parked) {
-	sure := true
-	for _, batch := range p.take() {
+// tryAll routes batches, up to where the table is away.
+func (r *Router) tryAll(ctx context.Context, p *parked, batches iter.Seq[[]*Reply]) (sure bool) {
+	sure = true
+	for batch := range batches {
 		if p.stuck && !sure {
 			p.put(batch...)
-		} else {
+		} else if batch = p.join(batch); len(batch) > 0 {
 			sure = r.try(ctx, p, batch) && sure
 		}
 	}
-	p.rest(sure)
+	return sure
 }
 
 // try routes a batch and parks what must be routed again. It is sure where all of that
@@ -125,9 +108,15 @@ func (r *Router) tryAgain(ctx context.Context, p *parked) {
 func (r *Router) try(ctx context.Context, p *parked, batch []*Reply) (sure bool) {
 	verdicts := r.table.Route(ctx, batch)
 	sure, p.stuck = true, true
+	var strays []Holding
 	for i, reply := range batch {
 		v := &verdicts[i]
 		p.stuck = p.stuck && v.Fate == Failed && !v.Early
+		if v.Fate == Here && !r.isHere(reply, v.Epoch) {
+			session, _, _ := reply.ID.Split()
+			strays = append(strays, Holding{Session: session, Epoch: v.Epoch, Reply: reply})
+			continue
+		}
 		if !r.settle(reply, *v) {
 			continue
 		}
@@ -138,46 +127,106 @@ func (r *Router) try(ctx context.Context, p *parked, batch []*Reply) (sure bool)
 			p.told = true
 		}
 	}
+	return r.holdStrays(ctx, p, strays) && sure
+}
+
+// isHere tells whether there is somebody here to take what the table says is this node's.
+// There is not where the session was this node's before a restart, or is about to be
+// resumed here, or the table's word that it was given to this node anew was lost.
+func (r *Router) isHere(reply *Reply, epoch uint64) bool {
+	session, _, _ := reply.ID.Split()
+	s := r.session(session)
+	return s != nil && s.takes(epoch)
+}
+
+// holdStrays has those held that nobody here takes, and parks what is to be routed again.
+// Nothing behind them is routed meanwhile.
+func (r *Router) holdStrays(ctx context.Context, p *parked, strays []Holding) (sure bool) {
+	if len(strays) == 0 {
+		return true
+	}
+	sure = true
+	for i, v := range r.table.Hold(ctx, strays) {
+		switch reply := strays[i].Reply; {
+		case v.Fate == Here: // by a table that keeps nothing
+			reply.done()
+			r.afield.went(reply)
+		case r.settle(reply, v):
+			p.put(reply)
+			sure = sure && v.Fate != Failed
+		}
+	}
 	return sure
 }
 
-// gather waits for strangers, and answers up to relayBatch of them, or for the time to
-// try the parked ones again. ok is false when ctx has ended.
+// gather waits for replies, and answers up to relayBatch strangers behind all that has gone
+// astray, or for the time to try the parked ones again. ok is false when ctx has ended.
 func (r *Router) gather(ctx context.Context, p *parked) (batch []*Reply, ok bool) {
 	batch = make([]*Reply, 0, relayBatch)
-	strangers := r.strangers
+	strangers, astray := r.strangers, r.astray.wakeup
 	var again <-chan time.Time
 	if p.count > 0 {
 		timer := time.NewTimer(time.Until(p.next))
 		defer timer.Stop()
 		again = timer.C
 		if p.waits() {
-			strangers = nil
+			strangers, astray = nil, nil
 		}
 	}
 	select {
 	case reply := <-strangers:
 		batch = append(batch, reply)
+	case <-astray:
 	case <-again:
 	case <-ctx.Done():
 		return nil, false
 	}
-	for len(batch) < relayBatch && !p.full() {
+	if p.full() {
+		return batch, true
+	}
+	for len(batch) < relayBatch {
 		select {
 		case reply := <-r.strangers:
 			batch = append(batch, reply)
+			continue
 		default:
-			return batch, true
 		}
+		break
+	}
+	batch = r.bringHome(p, batch)
+	if left := r.astray.take(math.MaxInt); len(left) > 0 {
+		batch = append(left, batch...)
 	}
 	return batch, true
 }
 
+// bringHome gives strangers that are pushes to those sessions that have come to this node
+// meanwhile, and answers the rest. Such a session may have older ones, which nobody else
+// has; should it leave, they go astray before it is gone, and so before what is routed here.
+func (r *Router) bringHome(p *parked, batch []*Reply) (rest []*Reply) {
+	here := make(map[SessionID]*Session) // nil for one that was away: what follows goes the same way
+	return slices.DeleteFunc(batch, func(reply *Reply) bool {
+		session, n, _ := reply.ID.Split()
+		if !isPush(n) {
+			return false
+		}
+		s, known := here[session]
+		if !known && !p.has(session) {
+			s = r.session(session)
+		}
+		if here[session] = s; s == nil {
+			return false
+		}
+		s.deliver(early{Reply: reply}, PathHome)
+		r.afield.went(reply)
+		return true
+	})
+}
+
 // settle carries out a verdict, and tells whether the reply must be routed again.
 func (r *Router) settle(reply *Reply, v Verdict) (again bool) {
-	strays := false
 	defer func() {
-		if !again && !strays {
+		if !again {
 			r.afield.went(reply)
 		}
 	}()
@@ -198,9 +247,7 @@ func (r *Router) settle(reply *Reply, v Verdict) (again bool) {
 			by.done()
 			return false
 		}
-		// It was this node's before a restart, or is about to be resumed here.
-		strays = true
-		r.holds.put(Holding{Session: session, Epoch: v.Epoch, Reply: reply, stray: true})
+		return true
 	case Dropped:
 		if session, n, _ := reply.ID.Split(); v.Drop == DropUnknownRequest && isPush(n) {
 			r.drop(reply, DropSessionGone)

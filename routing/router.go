@@ -93,7 +93,7 @@ type Router struct {
 	behind    atomic.Pointer[time.Time] // when partitions came, while what their former owners sent has not; nil: it has
 	strangers chan *Reply               // replies for other nodes, on their way to the table
 	afield    afield                    // of these and those, pushes
-	astray    *queue[*Reply]            // replies whose session has left this node
+	astray    *queue[*Reply]            // replies whose session has left this node: they go before the strangers
 	holds     *queue[Holding]           // replies to be held
 	woke      atomic.Pointer[time.Time] // since when doors wait for the fence to fall; nil while there is none
 	heirs     *queue[heir]              // sessions that wait for what their former owners have
@@ -177,7 +177,6 @@ func (r *Router) Run(ctx context.Context) {
 	defer running.Wait()
 	running.Go(func() { r.wheel.run(ctx) })
 	running.Go(func() { r.hold(ctx) })
-	running.Go(func() { r.forward(ctx) })
 	running.Go(func() { r.inherit(ctx) })
 	running.Go(func() { r.unmute(ctx) })
 	running.Go(func() { r.recall(ctx) })

@@ -157,8 +157,6 @@ type Holding struct {
 	Session SessionID
 	Epoch   uint64 // that this node owns the session under
 	Reply   *Reply
-
-	stray bool // no session of this node has it
 }
 
 // SessionRow is what the table keeps of a session.
