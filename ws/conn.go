@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"net"
@@ -21,11 +20,12 @@ import (
 type conn struct {
 	// Set before the reader starts.
 	server *Server
-	nc     net.Conn        // under mu until then
-	ws     *websocket.Conn // reads frames, and answers pings and close frames
+	id     uint64   // among all sockets that the server ever had
+	nc     net.Conn // under mu until then
 
 	// The reader's.
-	frames   *bufio.Reader   // what ws reads from
+	wire     *wire           // nil while the socket is parked
+	brief    bool            // it was woken, and no message has come since
 	timed    bool            // the message that is being read has a deadline
 	called   bool            // the client has made a request
 	greeted  bool            // it has said hello
@@ -34,7 +34,7 @@ type conn struct {
 	newest   uint64          // n of the newest request in a batch
 	bad      *badMessages    // nil until there is one
 
-	begun   atomic.Bool             // a message is being read; the reader's to set
+	reads   atomic.Uint32           // messages begun, and ended: odd while one is being read; the reader's to set
 	writing atomic.Int64            // since when (clock) a write is going on, else 0; the writer's to set
 	why     atomic.Pointer[closing] // why the socket ends; set once, under mu
 
@@ -51,11 +51,12 @@ type conn struct {
 	batched int              // open requests that were made in batches
 	kept    int              // bytes of answers that wait for the rest of their batch, about
 	times
+	parking
 }
 
-// serve runs the connection to its end, which is near where it is refused.
+// serve runs the connection to its end, which is near where it is refused, or until it
+// is parked.
 func (c *conn) serve(refused *closing) {
-	defer c.end()
 	c.startTimer()
 	switch {
 	case refused != nil:
@@ -63,7 +64,22 @@ func (c *conn) serve(refused *closing) {
 	case !c.v1 && c.admit(""):
 		c.open(context.Background())
 	}
-	c.readAll()
+	c.read()
+}
+
+// read is what a reader does: it reads until the socket ends, which it then frees, or
+// is parked.
+func (c *conn) read() {
+	if c.wire == nil {
+		c.wire, c.brief = takeWire(c), true
+	}
+	for c.readAll() {
+		if c.park() {
+			return
+		}
+	}
+	c.end()
+	c.server.remove(c)
 }
 
 // open gives the connection a session. Where the node has too many the socket is closed.
@@ -85,8 +101,8 @@ func (c *conn) setSession(s *routing.Session) {
 	c.caller = nil // the session has it
 }
 
-// readAll reads messages until the socket ends.
-func (c *conn) readAll() {
+// readAll reads messages until the socket ends, or is quiet.
+func (c *conn) readAll() (quiet bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.server.o.Log.Error("a message made the gateway panic", "panic", p, "stack", string(debug.Stack()))
@@ -98,11 +114,15 @@ func (c *conn) readAll() {
 		if err == nil {
 			err = c.readOne()
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case errors.Is(err, errQuiet):
+			return true
+		default:
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				c.close(&closeSlowFrame)
 			}
-			return
+			return false
 		}
 	}
 }
@@ -112,11 +132,11 @@ func (c *conn) readAll() {
 func (c *conn) readOne() error {
 	// The context is one that never ends: any other would cost the library a
 	// goroutine's worth of work each time. Whoever wants to end this closes nc.
-	kind, r, err := c.ws.Reader(context.Background())
+	kind, r, err := c.wire.ws.Reader(context.Background())
 	if err != nil {
 		return err
 	}
-	c.begun.Store(true)
+	c.reads.Add(1)
 	defer c.messageEnded()
 	if kind != websocket.MessageText {
 		c.close(&closeBinary)
@@ -142,14 +162,14 @@ func (c *conn) tooBig() { c.close(&closeTooBig) }
 // timeMessage gives the message that is being read a deadline, once it turns
 // out that it has not arrived in one piece.
 func (c *conn) timeMessage() {
-	if !c.timed && c.begun.Load() {
+	if !c.timed && c.reads.Load()%2 == 1 {
 		c.timed = true
 		c.setReadDeadline(time.Now().Add(c.server.o.MessageTimeout))
 	}
 }
 
 func (c *conn) messageEnded() {
-	c.begun.Store(false)
+	c.reads.Add(1)
 	if c.timed {
 		c.timed = false
 		c.setReadDeadline(time.Time{})
@@ -161,6 +181,7 @@ func (c *conn) setReadDeadline(at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.why.Load() == nil {
+		c.kick = false
 		_ = c.nc.SetReadDeadline(at)
 	}
 }

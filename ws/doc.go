@@ -180,12 +180,14 @@
 // # Goroutines
 //
 // A connection has one reader, a goroutine that the handshake starts, and a
-// writer only while there is something to write, so that an idle socket costs
-// one goroutine. A timer wakes a third for a moment to ping the client and to
+// writer only while there is something to write. A socket that is quiet for a
+// while has no reader either, until there is something to read again: see park.go
+// (Linux, without TLS). A timer wakes a third for a moment to ping the client and to
 // see whether the socket has to end. The reader waits for nobody but the socket,
 // with one exception: $/hello waits, for a bounded time, until the table knows
 // the session.
 //
 // Lock order: a session's lock, then conn.mu (a session calls its sink with its
-// lock held). So a connection never calls its session with conn.mu held.
+// lock held). So a connection never calls its session with conn.mu held. Server.mu
+// comes before conn.mu too: what parks a socket does not take it.
 package ws

@@ -31,6 +31,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
 		s.running.Wait()
+		s.lot.close()
 		close(ended)
 	}()
 	select {

@@ -2,6 +2,7 @@ package ws
 
 import (
 	"net"
+	"syscall"
 	"time"
 
 	"parley/routing"
@@ -39,6 +40,7 @@ func (c *conn) windUpLocked() {
 	_ = c.nc.SetReadDeadline(soon)
 	_ = c.nc.SetWriteDeadline(soon)
 	c.wakeWriterLocked()
+	c.wakeLocked()
 }
 
 // drop ends the socket at once, without a close frame. It does not block.
@@ -54,6 +56,7 @@ func (c *conn) dropLocked(why *closing) {
 	if c.nc != nil {
 		cut(c.nc)
 	}
+	c.wakeLocked()
 }
 
 // cut closes a connection without the goodbye that TLS writes, which may block.
@@ -69,6 +72,8 @@ func (c *conn) attach(nc net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.nc = nc
+	_, c.parkable = nc.(syscall.Conn) // not that of TLS, which may have read more than was asked for
+	c.parkable = c.parkable && c.server.parkAfter > 0
 	switch {
 	case c.sealed:
 		cut(nc)
@@ -93,7 +98,6 @@ func (c *conn) end() {
 	c.mu.Unlock()
 	c.running.Wait()
 	_ = c.nc.Close()
-	_ = c.ws.CloseNow()
 	var session routing.SessionID
 	if c.session != nil {
 		session = c.session.ID()

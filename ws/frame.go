@@ -12,6 +12,7 @@ const (
 	opText  = 0x81 // final, text
 	opClose = 0x88
 	opPing  = 0x89
+	opPong  = 0x8a
 
 	headRoom = 4 // the length of the header of a frame from 126 to 65,535 bytes
 )
@@ -58,6 +59,15 @@ func seal(dst []byte, start int) []byte {
 		binary.BigEndian.PutUint64(dst[start+2:], uint64(n))
 	}
 	dst[start] = opText
+	return dst
+}
+
+// appendPong appends the answer to a ping with this payload, which its sender has masked.
+func appendPong(dst, payload, mask []byte) []byte {
+	dst = append(dst, opPong, byte(len(payload)))
+	for i, b := range payload {
+		dst = append(dst, b^mask[i%4])
+	}
 	return dst
 }
 

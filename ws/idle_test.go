@@ -14,12 +14,13 @@ import (
 )
 
 // Sockets that have said hello and do nothing keep little stack, also those that have
-// answered a ping since.
+// answered a ping since, where sockets are not parked.
 func TestIdleSocketsKeepLittleStack(t *testing.T) {
 	if raced() {
 		t.Skip("the race detector's frames are larger")
 	}
 	r := newRig(t, Options{})
+	r.server.parkAfter = 0
 	web := httptest.NewServer(r.server)
 	defer web.Close()
 	const sockets = 200

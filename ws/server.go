@@ -87,24 +87,30 @@ type Server struct {
 	example  []byte    // a request that works as it is
 	start    time.Time
 
+	parkAfter time.Duration // of quiet; 0: no socket is parked
+	lot       lot
+
 	mu      sync.Mutex
 	down    bool // no new sockets
-	conns   map[*conn]struct{}
-	running sync.WaitGroup // the sockets; added to under mu, while not down
+	newest  uint64
+	conns   map[uint64]*conn // by id
+	running sync.WaitGroup   // the sockets; added to under mu, while not down
 }
 
 // New makes a server. It starts nothing.
 func New(o Options) *Server {
 	o = o.withDefaults()
 	services := o.Router.Services()
-	return &Server{
+	s := &Server{
 		o: o, origins: newOrigins(o.Origins), example: example(services),
-		start: time.Now(), conns: make(map[*conn]struct{}),
+		start: time.Now(), parkAfter: parkAfter, conns: make(map[uint64]*conn),
 	}
+	s.lot.wake = s.wake
+	return s
 }
 
 // ServeHTTP serves GET /ws. It returns after the handshake: the socket goes on in
-// a goroutine of its own, for which Shutdown waits, so that an idle one does not
+// goroutines of its own, for whose end Shutdown waits, so that an idle one does not
 // keep the HTTP server's buffers, the request and a stack grown by both. A page
 // of a foreign origin gets 403, a request that is no WebSocket handshake 4xx,
 // and all get 503 once Shutdown was called.
@@ -131,10 +137,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if unknown && refused == nil {
 		refused = &closeProtocol
 	}
-	go func() {
-		defer s.remove(c)
-		c.serve(refused)
-	}()
+	go c.serve(refused)
 }
 
 // add counts a socket in, unless the server is down.
@@ -144,16 +147,28 @@ func (s *Server) add(c *conn) bool {
 	if s.down {
 		return false
 	}
-	s.conns[c] = struct{}{}
+	s.newest++
+	c.id = s.newest
+	s.conns[c.id] = c
 	s.running.Add(1)
 	return true
 }
 
 func (s *Server) remove(c *conn) {
 	s.mu.Lock()
-	delete(s.conns, c)
+	delete(s.conns, c.id)
 	s.mu.Unlock()
 	s.running.Done()
+}
+
+// wake has a parked socket read, if it is there still.
+func (s *Server) wake(id uint64) {
+	s.mu.Lock()
+	c := s.conns[id]
+	s.mu.Unlock()
+	if c != nil {
+		c.wake()
+	}
 }
 
 // Sockets is how many sockets are open.
@@ -167,7 +182,7 @@ func (s *Server) Sockets() int {
 func (s *Server) each(do func(*conn)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c := range s.conns {
+	for _, c := range s.conns {
 		do(c)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // are those of Server.clock, and 0 stands for none.
 type times struct {
 	timer   *time.Timer   // runs conn.watch; each run that is to come holds one of conn.running
-	wake    time.Duration // when that is
+	wakeAt  time.Duration // when that is
 	helloBy time.Duration // none once the client has said hello
 	endAt   time.Duration
 	told    bool          // to go, because endAt was there
@@ -41,9 +41,12 @@ func (c *conn) startTimer() {
 		c.endAt = now + s.o.MaxAge - rand.N(s.o.MaxAge/10+1)
 	}
 	c.pingAt = now + jitter(s.o.Ping)
-	c.wake = c.nextLocked()
+	if c.parkable {
+		c.lookAt = now + s.parkAfter
+	}
+	c.wakeAt = c.nextLocked()
 	c.running.Add(1)
-	c.timer = time.AfterFunc(c.wake-now, c.watch)
+	c.timer = time.AfterFunc(c.wakeAt-now, c.watch)
 }
 
 // jitter takes or adds up to a tenth, so that the pings of sockets that were
@@ -59,6 +62,9 @@ func (c *conn) nextLocked() time.Duration {
 	if c.pinged > 0 {
 		next = min(next, c.pinged+c.server.o.PongTimeout)
 	}
+	if c.lookAt > 0 {
+		next = min(next, c.lookAt)
+	}
 	if c.over > 0 {
 		next = min(next, c.over+slowAfter)
 	}
@@ -67,10 +73,10 @@ func (c *conn) nextLocked() time.Duration {
 
 // wakeTimerLocked makes the timer run at the time given, if not before.
 func (c *conn) wakeTimerLocked(at time.Duration) {
-	if at >= c.wake {
+	if at >= c.wakeAt {
 		return
 	}
-	c.wake = at
+	c.wakeAt = at
 	if !c.timer.Reset(at - c.server.clock()) {
 		c.running.Add(1) // it had fired already, so that this is one run more
 	}
@@ -105,7 +111,10 @@ func (c *conn) watch() {
 			c.sendLocked(item{kind: control, text: pingFrame})
 		}
 	}
-	c.wake = never
+	if c.lookAt > 0 && now >= c.lookAt {
+		c.lookLocked(now)
+	}
+	c.wakeAt = never
 	c.wakeTimerLocked(c.nextLocked())
 }
 
@@ -124,7 +133,7 @@ func (c *conn) overdueLocked(now time.Duration) *closing {
 	case writing > 0 && now >= writing+writeTimeout:
 		return &lostWrite
 	case c.pinged > 0 && now >= c.pinged+c.server.o.PongTimeout:
-		if writing == 0 && !c.begun.Load() {
+		if writing == 0 && c.reads.Load()%2 == 0 {
 			return &lostPong
 		}
 		// The ping may not have been written yet, or the pong may come behind the

@@ -90,8 +90,9 @@ func measure(open func() (bench.Lane, error), s server, sessions, steps int) (re
 	return result{Sessions: sessions, RSS: rss.value(), Go: inuse.value()}, nil
 }
 
-// settle is how long a server gets to give back what a handshake took.
-const settle = 500 * time.Millisecond
+// settle is how long a server gets, twice, to give back what a handshake took: Parley does
+// when the socket has been quiet for up to 4 s.
+const settle = 2500 * time.Millisecond
 
 // slope is the slope of the line that fits points best, by least squares.
 type slope struct{ n, x, y, xx, xy float64 }
