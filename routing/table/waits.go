@@ -102,10 +102,13 @@ func (r *Redis) Unwait(about routing.Entity, id routing.RequestID) {
 	r.push(op{kind: opUnwait, wait: routing.Wait{Entity: about, Request: id}})
 }
 
-// rewait queues the waits of rows that are written anew.
+// rewait queues the waits of rows that are written anew, but for those whose time is over:
+// they have ended, and only their clients have not said that they know. The event that was
+// to answer may have passed since, and the next one is not it.
 func (r *Redis) rewait(rows []routing.Row) {
+	now := time.Now()
 	for _, row := range rows {
-		if w, ok := row.Wait(); ok {
+		if w, ok := row.Wait(); ok && now.Before(row.Deadline) {
 			r.push(op{kind: opWait, wait: w})
 		}
 	}
