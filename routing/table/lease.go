@@ -156,6 +156,9 @@ func (r *Redis) renewOnce(ctx context.Context, first bool) error {
 		r.inbox.rewind()
 		r.rebuilt.setReclaim() // what was written before this renewal looked like a dead node's to others
 	}
+	if restored {
+		r.waitAgain()
+	}
 	if back := r.link.worked(); back || restored || r.rebuilt.toReclaim() {
 		r.rebuild(c)
 	}

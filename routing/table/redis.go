@@ -58,6 +58,7 @@ type Redis struct {
 	link       link
 	clock      clock
 	queue      queue
+	unwaited   unwaited
 	crowd      crowd
 	lease      lease
 	pulse      pulse

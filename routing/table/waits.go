@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -99,7 +100,66 @@ func (r *Redis) Waiting(ctx context.Context, about []routing.Entity) ([][]routin
 
 // Unwait queues the removal of a wait.
 func (r *Redis) Unwait(about routing.Entity, id routing.RequestID) {
-	r.push(op{kind: opUnwait, wait: routing.Wait{Entity: about, Request: id}})
+	w := routing.Wait{Entity: about, Request: id}
+	r.unwaited.add(w, time.Now())
+	r.push(op{kind: opUnwait, wait: w})
+}
+
+const (
+	// unwaitedFor is how long removals are remembered: longer than it takes to notice that
+	// another Redis answers.
+	unwaitedFor  = 5 * time.Second
+	unwaitedMost = 8192
+	// waitsOn is how long a wait is noted again for: until the events have been read again
+	// that may have answered it.
+	waitsOn = time.Minute
+)
+
+// unwaited are the waits that this node has removed of late, oldest first.
+type unwaited struct {
+	mu  sync.Mutex
+	all []removal
+}
+
+type removal struct {
+	routing.Wait
+	at time.Time
+}
+
+func (u *unwaited) add(w routing.Wait, now time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	old := 0
+	for old < len(u.all) && (len(u.all)-old >= unwaitedMost || now.Sub(u.all[old].at) > unwaitedFor) {
+		old++
+	}
+	u.all = append(u.all[old:], removal{w, now})
+}
+
+// take answers those that are not too old, and forgets all.
+func (u *unwaited) take(now time.Time) (some []routing.Wait) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, w := range u.all {
+		if now.Sub(w.at) <= unwaitedFor {
+			some = append(some, w.Wait)
+		}
+	}
+	u.all = nil
+	return some
+}
+
+// waitAgain notes those waits anew which this node has removed of late, where another Redis
+// answers than before. The answers may be lost with the one before, and the removals not:
+// behind a connection that broke they may have come after the owners had noted all anew.
+// The events are read again; who has been answered is not answered twice.
+func (r *Redis) waitAgain() {
+	now := time.Now()
+	r.queue.forgetUnwaits()
+	for _, w := range r.unwaited.take(now) {
+		w.Until = now.Add(waitsOn)
+		r.push(op{kind: opWait, wait: w})
+	}
 }
 
 // rewait queues the waits of rows that are written anew, but for those whose time is over:

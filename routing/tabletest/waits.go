@@ -115,6 +115,20 @@ var waits = []story{
 		must(t, a.Open(t.Context(), newSession())) // and so what was queued before
 		want(t, "who waits", len(waiting(t, b, wait.Entity)[0]), 1)
 	}},
+	// Where another Redis answers, the answer to a wait may be lost, and its removal not: who
+	// has removed it notes it again, for the event is read again.
+	{name: "unwait without the answer", shared: true, tell: func(t *testing.T, h Harness) {
+		n := h.start(t, table.Options{Node: "a", Lease: 200 * time.Millisecond})
+		s, about := newSession(), routing.Entity{Service: "orders", Key: "o-1"}
+		must(t, n.Open(t.Context(), s))
+		wait := waitOf(s, 1, about)
+		must(t, n.Await(t.Context(), []routing.Wait{wait})[0])
+		n.Unwait(about, wait.Request)
+		must(t, n.Open(t.Context(), newSession())) // and so what was queued before
+		want(t, "who waits", len(waiting(t, n, about)[0]), 0)
+		must(t, h.Client.FlushDB(t.Context()).Err())
+		eventually(t, "it is noted again", func() bool { return h.Client.HExists(t.Context(), "parley:{w:orders:o-1}", string(wait.Request)).Val() })
+	}},
 	// With Redis away a wait is refused soon, and looking for waits is an error.
 	{name: "waits away", shared: true, tell: func(t *testing.T, h Harness) {
 		n := h.start(t, table.Options{Node: "a", Timeout: 300 * time.Millisecond})
