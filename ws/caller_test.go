@@ -137,7 +137,9 @@ func TestForbiddenCaller(t *testing.T) {
 	router := routing.New(routing.Options{
 		Services: services, Producer: topics, Table: &oneNode{}, Feeds: []string{"e"}, FeedRules: map[string]*routing.Rule{"e": followers},
 	})
-	web := httptest.NewServer(New(Options{Router: router, Auth: staff{}}))
+	server := New(Options{Router: router, Auth: staff{}})
+	defer server.Shutdown(context.Background())
+	web := httptest.NewServer(server)
 	defer web.Close()
 	for _, c := range []struct{ name, shown, hello string }{
 		{"plain", "eve/1h", ""}, {"in the handshake", "eve/1h", `{}`}, {"in the hello", "", `{"token":"eve/1h"}`},

@@ -88,7 +88,9 @@ func TestTooBigOverTCP(t *testing.T) {
 func TestCrowded(t *testing.T) {
 	topics := newTopics()
 	router := routing.New(routing.Options{Services: topics.services(), Producer: topics, Table: &oneNode{}, Limits: routing.Limits{Sessions: 1}})
-	web := httptest.NewServer(New(Options{Router: router}))
+	server := New(Options{Router: router})
+	defer server.Shutdown(context.Background())
+	web := httptest.NewServer(server)
 	defer web.Close()
 	first := dialTCP(t, web)
 	first.ask(`{"jsonrpc":"2.0","method":"$/ping"}`)
