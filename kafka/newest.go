@@ -147,5 +147,5 @@ func (n *newest) isLoaded() bool {
 func (n *newest) stats() ViewStats {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	return ViewStats{Keys: len(n.events), Bytes: n.bytes, Full: n.full}
+	return ViewStats{Keys: len(n.events), Bytes: n.bytes, Full: n.full, Watchers: n.watching}
 }

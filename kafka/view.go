@@ -68,13 +68,14 @@ func (v *View) Watch(key string, changed func()) (stop func(), err *routing.Erro
 // Loaded tells whether the topic has been read to where it ended when Run began.
 func (v *View) Loaded() bool { return v.newest.isLoaded() }
 
-// ViewStats tell how large a view is.
+// ViewStats tell how large a view is, and how many wait for its events.
 type ViewStats struct {
 	Keys, Bytes int
 	Full        bool // something was left out for want of room
+	Watchers    int
 }
 
-// Stats tells how large the view is.
+// Stats tells how large the view is, and how many wait for its events now.
 func (v *View) Stats() ViewStats { return v.newest.stats() }
 
 // Run reads the topic until ctx ends, and answers nil then. It is called once. The

@@ -243,7 +243,7 @@ func TestReadersOutliveADrain(t *testing.T) {
 			t.Errorf("on a socket: %v: %s", err, got.Result)
 		}
 	})
-	waiting := 1.0
+	waiting := 2.0 // on the socket, and over HTTP
 	if dir := os.Getenv("PARLEY_TEST_OTHERS"); dir != "" {
 		waiting++
 		script := copyInto(t, dir, "waiting.mjs")
@@ -261,8 +261,8 @@ func TestReadersOutliveADrain(t *testing.T) {
 			t.Errorf("over HTTP: %d %v: %s", got.status, err, got.body)
 		}
 	})
-	leaves.await(t, "waited at", func() bool { return leaves.metric(t, "parley_open_requests") == waiting })
-	time.Sleep(100 * time.Millisecond) // the call over HTTP is no request that is counted
+	watchers := fmt.Sprintf("parley_view_watchers{topic=%q}", c.topic("events"))
+	leaves.await(t, "waited at", func() bool { return leaves.metric(t, watchers) == waiting })
 	stopped := time.Now()
 	leaves.signal(syscall.SIGTERM)
 	if after := (<-told).Sub(stopped); after > 2*time.Second {

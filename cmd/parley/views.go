@@ -50,6 +50,7 @@ func (n *node) watchView(topic string, v *kafka.View) {
 		{"parley_view_keys", "Keys that a view holds.", func() float64 { return float64(v.Stats().Keys) }},
 		{"parley_view_bytes", "Bytes that a view holds.", func() float64 { return float64(v.Stats().Bytes) }},
 		{"parley_view_full", "1 when a view had no room for a key.", func() float64 { return truth(v.Stats().Full) }},
+		{"parley_view_watchers", "Who wait for an event of a view now.", func() float64 { return float64(v.Stats().Watchers) }},
 		{"parley_view_loaded", "1 when a view has read its topic to the end.", func() float64 { return truth(v.Loaded()) }},
 	} {
 		n.metrics.Registry().MustRegister(prometheus.NewGaugeFunc(
