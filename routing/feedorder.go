@@ -32,10 +32,11 @@ import (
 // ([Router.CatchUp]).
 //
 // A push that waits is in the place that it came from, and is held after Limits.Patience,
-// like any that is not acknowledged; one that comes before it then, no later than that. It waits no longer than Limits.FeedGap, and only as long as
-// no more wait than may be unacknowledged (Limits.Unacked). Whatever comes later than that,
-// behind newer ones, is delivered all the same. When many have waited, they go out as fast as
-// the client takes them, and what comes meanwhile waits behind them.
+// like any that is not acknowledged; one that comes before it then, no later than that. It
+// waits no longer than Limits.FeedGap, and only as long as no more wait than may be
+// unacknowledged (Limits.Unacked). Whatever comes later than that, behind newer ones, is
+// delivered all the same. When many have waited, they go out as fast as the client takes
+// them, and what comes meanwhile waits behind them.
 
 // earlyPush is a push before which another may be missing.
 type earlyPush struct {

@@ -148,6 +148,14 @@ func lose(t *testing.T, dies int64) (l losing, s *Session) {
 	return l, s
 }
 
+// leaves has the session go from a to b, which a hears of.
+func (l *losing) leaves(s *Session) *Session {
+	s = l.client.back(l.nodes[1], s)
+	l.nodes[0].TakenOver(s.id, s.epoch)
+	synctest.Wait()
+	return s
+}
+
 // allCome has another node read on, and all events come, in their order, to a session at b.
 func (l *losing) allCome(t *testing.T, s *Session) {
 	t.Helper()
@@ -194,9 +202,7 @@ func TestReaderDiesWithASessionThatWasThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, s := lose(t, 1)
 		a, b := l.nodes[0], l.nodes[1]
-		s = l.client.back(b, s)
-		a.TakenOver(s.id, s.epoch)
-		synctest.Wait()
+		s = l.leaves(s)
 		l.takes.Store(int64(10 * time.Millisecond))
 		l.events.consume(a, 1)
 		time.Sleep(time.Millisecond)
@@ -218,9 +224,7 @@ func TestReaderDiesWithoutTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, s := lose(t, 1)
 		a, b := l.nodes[0], l.nodes[1]
-		s = l.client.back(b, s)
-		a.TakenOver(s.id, s.epoch)
-		synctest.Wait()
+		s = l.leaves(s)
 		l.grant("a", s)
 		l.takes.Store(int64(10 * time.Millisecond))
 		l.events.consume(a, 1)

@@ -18,6 +18,16 @@ func whatIsMissing(t *testing.T, r *Router, s *Session) (*Session, *client, Miss
 	return got, c, missing
 }
 
+// three starts three nodes, and opens a session at the first.
+func (w *world) three(t *testing.T) (a, b, c *Router, s *Session) {
+	t.Helper()
+	a, _ = w.start(t, "a", &topic{}, Limits{})
+	b, _ = w.start(t, "b", &topic{}, Limits{})
+	c, _ = w.start(t, "c", &topic{}, Limits{})
+	s, _ = a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+	return a, b, c, s
+}
+
 // A client goes from a to b, back to b, and to a: each node is certain that what it
 // does not know never came, as the one before has said that it has written all. Of c,
 // which dies with what it knows, nobody can say that, nor can those who come after.
@@ -70,10 +80,7 @@ func TestNeverReceivedInHaste(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		w.lag = 100 * time.Millisecond
-		a, _ := w.start(t, "a", &topic{}, Limits{})
-		b, _ := w.start(t, "b", &topic{}, Limits{})
-		c, _ := w.start(t, "c", &topic{}, Limits{})
-		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		a, b, c, s := w.three(t)
 		go func() { whatIsMissing(t, b, s) }()
 		time.Sleep(20 * time.Millisecond)
 		for _, at := range []*Router{c, a, b} {
@@ -108,10 +115,7 @@ func TestLooksOnce(t *testing.T) {
 func TestNeverReceivedByWhom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		a, _ := w.start(t, "a", &topic{}, Limits{})
-		b, _ := w.start(t, "b", &topic{}, Limits{})
-		c, _ := w.start(t, "c", &topic{}, Limits{})
-		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		a, b, c, s := w.three(t)
 		w.deaf = map[NodeID]bool{"a": true, "b": true}
 		moved, _, missing := whatIsMissing(t, b, s)
 		want(t, "missing at b", missing, Missing{[]string{"never"}, false})

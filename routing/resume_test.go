@@ -240,10 +240,7 @@ func TestResumesAreStuck(t *testing.T) {
 func TestTakeoverIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		a, _ := w.start(t, "a", &topic{}, Limits{})
-		b, _ := w.start(t, "b", &topic{}, Limits{})
-		c, _ := w.start(t, "c", &topic{}, Limits{})
-		s, _ := a.Open(t.Context(), OpenSession{Sink: &client{}, Acks: true})
+		_, b, c, s := w.three(t)
 		numbers := make(map[uint64]bool)
 		for _, at := range []*Router{b, c} {
 			w.mu.Lock()

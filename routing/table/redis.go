@@ -84,8 +84,9 @@ var _ routing.Table = (*Redis)(nil)
 
 // NewRedis makes a table in the Redis behind client, which stays the caller's
 // to close, after Run. The client needs at least four connections, one of which
-// the inbox keeps busy, besides the one that is subscribed (see keepLine), and should have ContextTimeoutEnabled set: without it,
-// waits for a Redis that does not answer are bounded by the client's own timeouts.
+// the inbox keeps busy, besides the one that is subscribed (see keepLine), and should
+// have ContextTimeoutEnabled set: without it, waits for a Redis that does not answer are
+// bounded by the client's own timeouts.
 func NewRedis(client redis.UniversalClient, o Options) *Redis {
 	o = o.withDefaults()
 	r := &Redis{client: client, o: o, stale: make(chan struct{}, 1), marks: make(map[routing.SessionID]mark)}
